@@ -1,0 +1,137 @@
+"""`run.py book`: notebooks to pages. Either a site without any fault, or no site."""
+
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+
+from .console import Failure, logged, say
+from .environment import Environment
+from .failures import describe
+from .hashing import digest
+
+# Every page depends on these: if none has changed, there is nothing to do.
+INPUTS = ["book", "klrl_lite", "_config.yml", "_toc.yml", "requirements.lock", "run.py"]
+# Numbers depend on these, beside the notebook itself. Jupyter Book does not look at them.
+COMPUTED_FROM = ["klrl_lite", "book/claims.yml", "requirements.lock"]
+# How a page is read depends on these; Sphinx notices only some of them.
+READ_WITH = ["book/_ext", "book/_static", "book/references.bib", "_config.yml", "_toc.yml"]
+
+_BUILD = "from jupyter_book.cli.main import main; main()"
+# The build ends with a traceback in which the error of the notebook comes first.
+_EXECUTION_ERROR = re.compile(
+    r"^nbclient\.exceptions\.\w+: .*?(?=^The above exception|^Traceback|\Z)", re.M | re.S
+)
+_PROBLEM = re.compile(r"(^|: )(WARNING|ERROR|CRITICAL|SEVERE): ")  # as Sphinx and docutils write it
+
+
+def book(env: Environment) -> int:
+    """Build the site unless it is up to date, and print the file to open."""
+    page = env.build / "html" / "index.html"
+    stamp = env.build / "site.json"
+    want = _hashes(env)
+    have = _read(stamp)
+    if have == want and page.exists():
+        say("The book is up to date.")
+    else:
+        stamp.unlink(missing_ok=True)
+        _drop_outdated(env, have, want)
+        start = time.monotonic()
+        _build(env, want)
+        stamp.write_text(json.dumps(want, indent=1) + "\n", encoding="utf-8")
+        say(f"Built in {time.monotonic() - start:.0f} s.")
+    say(f"\nOpen  {page}\n      {page.as_uri()}")
+    return 0
+
+
+def _hashes(env: Environment) -> dict[str, str]:
+    mark = env.read_mark().get("base", "")
+    return {
+        "all": digest(env.root, INPUTS, mark),
+        "computed": digest(env.root, COMPUTED_FROM, mark),
+        "read": digest(env.root, READ_WITH, mark),
+    }
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _drop_outdated(env: Environment, have: dict[str, str], want: dict[str, str]) -> None:
+    """Forget results and parsed pages that rest on something that has changed.
+
+    The stamp of the last good build is compared, or after a failure the stamp of the last attempt.
+    """
+    have = have or _read(env.build / "attempt.json")
+    if have.get("computed") != want["computed"]:
+        if (env.build / ".jupyter_cache").exists():
+            say("The package, the claims or the lock have changed: every notebook runs again.")
+        shutil.rmtree(env.build / ".jupyter_cache", ignore_errors=True)
+    if have.get("computed") != want["computed"] or have.get("read") != want["read"]:
+        shutil.rmtree(env.build / ".doctrees", ignore_errors=True)
+        shutil.rmtree(env.build / "html", ignore_errors=True)
+
+
+def _build(env: Environment, want: dict[str, str]) -> None:
+    """Run Jupyter Book with every warning an error; on failure remove the pages."""
+    env.build.mkdir(exist_ok=True)
+    (env.build / "attempt.json").write_text(json.dumps(want), encoding="utf-8")
+    log = env.build / "logs" / "book.log"
+    options = ["-W", "-n", "--keep-going", "--path-output", env.root, env.root]
+    say(f"Building the book (everything it says is in {log})")
+    follow = _Follow(env.root)
+    code = -1
+    try:
+        code = logged(
+            [env.python, "-c", _BUILD, "build", *options],
+            log,
+            cwd=env.root,
+            env=env.variables(),
+            on_line=follow,
+        )
+    finally:
+        if code:
+            shutil.rmtree(env.build / "html", ignore_errors=True)
+    if code:
+        reason = follow.message(log.read_text(encoding="utf-8"))
+        raise Failure(f"{reason}\nThe book was not built. Everything it said is in {log}", code)
+
+
+class _Follow:
+    """Reads the output of the build: shows progress, remembers what went wrong."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[str] = []
+        self.running = ""
+        self.last = ""
+
+    def __call__(self, line: str) -> None:
+        line = re.sub(r"\x1b\[[0-9;]*m|\x1b\(B", "", line).strip().replace(f"{self.root}/", "")
+        if line.startswith("book/") and "Executing notebook" in line:
+            if self.running != line.split(":")[0]:  # said twice when the cell fails
+                self.running = line.split(":")[0]
+                say(f"  running  {self.running}")
+        elif "Executed notebook in" in line:
+            say("  " + re.sub(r".*Executed notebook (in .*seconds).*", r"         \1", line))
+        elif _PROBLEM.search(line):
+            self.problems.append(line)
+        elif re.match(r"(reading sources|writing output)\.\.\..*100%", line):
+            say("  pages read" if line.startswith("reading") else "  pages written")
+        if line:
+            self.last = line
+
+    def message(self, log: str) -> str:
+        """Return the reason of a failed build in a few lines."""
+        if failed := _EXECUTION_ERROR.search(log):
+            return "A cell failed: " + describe(self.root / self.running, failed[0], root=self.root)
+        unique = list(dict.fromkeys(self.problems))
+        if not unique:
+            return f"The build stopped: {self.last}"
+        shown = "\n".join(f"  {p}" for p in unique[:10])
+        more = f"\n  and {len(unique) - 10} more" if len(unique) > 10 else ""
+        return f"{len(unique)} warnings or errors; each has to be resolved:\n{shown}{more}"
