@@ -88,8 +88,11 @@ def log_partition(log_ref, reward, tau):
     hot = mean / tau + np.logaddexp(0.0, log_sum)
     log_pi = log_gibbs(log_ref, reward, tau)
     top = np.argmax(log_pi, axis=-1, keepdims=True)
-    cold = np.take_along_axis(log_ref + reward / tau[..., None] - log_pi, top, axis=-1)
-    return np.where(log_sum > 0.0, cold[..., 0], hot)[()]
+    ref_top, r_top, pi_top = (
+        np.take_along_axis(np.broadcast_to(a, log_pi.shape), top, axis=-1)[..., 0]
+        for a in (log_ref, reward, log_pi)
+    )
+    return np.where(log_sum > 0.0, ref_top + r_top / tau - pi_top, hot)[()]
 
 
 def free_energy(log_pi, log_ref, reward, tau):

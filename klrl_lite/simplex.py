@@ -341,8 +341,8 @@ def fisher_cosine(u, v, log_p):
     >>> float(fisher_cosine([0.0, 1.0], [5.0, 7.0], np.log([0.25, 0.75])).round(12))
     1.0
     """
+    inner = fisher_inner(u, v, log_p)  # first, so that its checks name the right argument
     # Two roots and not the root of the product, which may underflow.
     lengths = np.sqrt(fisher_inner(u, u, log_p)) * np.sqrt(fisher_inner(v, v, log_p))
-    inner = fisher_inner(u, v, log_p)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(lengths > 0, np.clip(inner / lengths, -1.0, 1.0), np.nan)

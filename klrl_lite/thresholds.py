@@ -162,7 +162,7 @@ def heat_capacity_peak(p_ref, gap=1.0, *, log_p=False):
     low = np.maximum(-log_odds, 0.0)
     y, _ = bisect(lambda y: (log_odds + y) * np.tanh(0.5 * y) - 2.0, low, low + 4.0)
     x = log_odds + y
-    return Peak(gap / x, x * x * expit(y) * expit(-y))
+    return Peak(gap / x, x * x * expit(y) * expit(-y) * np.ones_like(gap))
 
 
 def fisher_zeros(p_ref, gap=1.0, n_zeros=3, *, log_p=False):
