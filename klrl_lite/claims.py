@@ -342,7 +342,7 @@ class Result:
         table = f'<table class="klrl-rivals"><tbody>{rows}</tbody></table>' if rows else ""
         return (
             f'<div class="klrl-claim {look}">{ids} <span class="klrl-verdict">{verdict}</span> '
-            f'<span class="klrl-what">{escape(text)}</span> '
+            f'<span class="klrl-what">{escape(text)},</span> '
             f'<span class="klrl-within">{escape(outcome)}</span>{table}</div>'
         )
 

@@ -21,8 +21,8 @@ def records_in(notebook):
 
     Examples
     --------
-    >>> records_in({"cells": [{"cell_type": "code", "outputs": [{"metadata": {"klrl": {"ids": []}}}]}]})
-    [{'ids': []}]
+    >>> records_in({"cells": [{"outputs": [{"metadata": {"klrl": {"ids": ["S1.1"]}}}]}]})
+    [{'ids': ['S1.1']}]
     """
     if not isinstance(notebook, dict):
         notebook = json.loads(Path(notebook).read_text(encoding="utf-8"))
@@ -71,8 +71,8 @@ def problems(entries, records, finished):
     """
     found = []
     grouped = by_claim(records)
-    for name in grouped.keys() - entries.keys():
-        found.append(f"{name} is checked and is not in the claims file")
+    unknown = sorted(grouped.keys() - entries.keys())
+    found += [f"{name} is checked and is not in the claims file" for name in unknown]
     for name, entry in entries.items():
         checks = grouped.get(name, [])
         found += [f"{name} fails: {c['failure']}" for c in checks if c["failure"]]

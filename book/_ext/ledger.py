@@ -11,12 +11,13 @@ from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from klrl_lite import claims
-from klrl_lite.ledger import by_claim, problems, records_in
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from klrl_lite import claims
+from klrl_lite.ledger import by_claim, problems, records_in
 
 logger = logging.getLogger(__name__)
 
@@ -74,9 +75,7 @@ class _ClaimsDirective(SphinxDirective):
         if detailed:
             box["ids"] = [f"ledger-{slug(name)}"]
             if entry.get("formula"):
-                box += nodes.math_block(
-                    "", entry["formula"], nowrap=False, number=None, label=None
-                )
+                box += nodes.math_block("", entry["formula"], nowrap=False, number=None, label=None)
             for key in ("condition", "correction", "note"):
                 if entry.get(key):
                     box += self.parsed(f"*{key.capitalize()}:* {entry[key]}")
@@ -181,7 +180,8 @@ def checks_of(app: Sphinx, page: str, name: str, records: dict[str, list]) -> li
         for number, record in enumerate(mine):
             rows.append(row(app, page, name, source, number, record))
     if not rows:
-        return [nodes.paragraph("", "Open: its chapter is still to be written.", classes=["klrl-open"])]
+        text = "Open: its chapter is still to be written."
+        return [nodes.paragraph("", text, classes=["klrl-open"])]
     box = nodes.bullet_list(classes=["klrl-checks"])
     box += rows
     return [box]

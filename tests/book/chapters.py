@@ -1,0 +1,45 @@
+"""Runs the code of a chapter outside a kernel and returns the records of its checks.
+
+    python tests/book/chapters.py book/01_mirror_descent.ipynb
+
+prints them as JSON. Nothing is raised: a check that fails is a record with a failure, a cell that
+breaks is a record without an id. Tests sabotage a copy of the package and run a chapter on it in a
+process of its own.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+# Drawing is checked elsewhere, and takes most of the time.
+DRAWING = ("plots.", "explore.", "labs.")
+
+
+def code_of(path):
+    """Sources of the code cells that compute something."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    for cell in cells:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            kept = [line for line in source.splitlines() if not line.startswith(DRAWING)]
+            yield "\n".join(kept)
+
+
+def run(path):
+    """Run a chapter; return its records, with broken cells among them."""
+    from klrl_lite.claims import collect
+
+    scope, broken = {}, []
+    with collect() as records, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for number, source in enumerate(code_of(path)):
+            try:
+                exec(compile(source, f"{Path(path).name}, cell {number}", "exec"), scope)
+            except Exception as error:
+                broken.append({"ids": [], "failure": f"cell {number}: {error!r}", "rivals": []})
+    return records + broken
+
+
+if __name__ == "__main__":
+    json.dump(run(sys.argv[1]), sys.stdout)
