@@ -57,7 +57,10 @@ class ExplorableOutput:
         spec = data.content if isinstance(data.content, dict) else json.loads(data.content)
         for problem in problems(spec):
             logger.warning(
-                "explorable in cell %s: %s", data.cell_index, problem, location=f"{renderer.source}:"
+                "explorable in cell %s: %s",
+                data.cell_index,
+                problem,
+                location=f"{renderer.source}:1",
             )
         figure = nodes.raw("", figure_html(spec), format="html", classes=["explorable"])
         figure["explorable"] = True

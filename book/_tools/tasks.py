@@ -34,9 +34,7 @@ def refresh(env: Environment, names: Sequence[str]) -> int:
         raise Failure("There is no notebook in book/")
     command = [env.python, env.root / "book" / "_tools" / "store.py", env.root]
     # One process each: nothing of a kernel that failed is left when the next one starts.
-    return max(
-        [subprocess.call([*command, p], cwd=env.root, env=env.variables()) for p in chosen]
-    )
+    return max([subprocess.call([*command, p], cwd=env.root, env=env.variables()) for p in chosen])
 
 
 def lint(env: Environment, *, fix: bool = False) -> int:
