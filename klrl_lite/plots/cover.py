@@ -15,7 +15,8 @@ def draw(folder):
     """Write opening.svg (dark ink) and opening-dark.svg (light ink), the same bytes each time."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, ink, cmap in (("opening", "black", "viridis"), ("opening-dark", "white", "viridis_r")):
+    looks = (("opening", "black", "viridis"), ("opening-dark", "white", "viridis_r"))
+    for name, ink, cmap in looks:
         salt = {"svg.hashsalt": "klrl", "text.color": ink, "axes.labelcolor": ink}
         edges = {"axes.edgecolor": ink, "xtick.color": ink, "ytick.color": ink}
         with mpl.rc_context(salt | edges), figure(size=(6.4, 3.2)) as ax:
@@ -32,7 +33,7 @@ def _curves(ax, cmap, ink, q_step=0.7):
         )
         ax.plot(tau, success, color=color, lw=2.5, label=f"{n_steps} steps")
     ax.axvline(-1 / np.log(q_step), color=ink, ls=":", lw=1)
-    ax.text(-1 / np.log(q_step) + 0.06, 0.03, r"$\tau_c = \delta\,/\,|\log q|$", color=ink)
+    ax.text(-1 / np.log(q_step) + 0.08, 0.93, r"$\tau_c = \delta\,/\,|\log q|$", color=ink)
     ax.set(xlabel=r"KL weight $\tau$ (temperature)", ylabel="success")
     ax.legend(loc="upper right")
 

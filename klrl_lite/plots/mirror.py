@@ -40,7 +40,7 @@ def geometry(problem, tau, log_start, products=(0.15, 0.4, 0.8), n_steps=40):
     etas = np.array(products) / tau
     entropy, euclid, stuck = paths(problem, tau, log_start, etas, n_steps)
     target = np.exp(gibbs.log_gibbs(problem.log_ref, problem.reward, tau))
-    with figure(1, 2, size=(7.0, 3.5)) as axes:
+    with figure(1, 2, size=(6.0, 3.1)) as axes:
         for ax, path, role, title in zip(
             axes, (euclid, entropy), ("euclid", "mirror"), ("squared distance", "KL"), strict=True
         ):
@@ -76,9 +76,8 @@ def balls(center, radius):
             (kl_to, "mirror", "KL(x‖y)"),
             (kl_from, "trpo", "KL(y‖x)"),
         ):
-            draw.contours(
-                ax, f, [radius], colors=COLORS[role], linewidths=2, alpha=1, linestyles=[LINES[role]]
-            )
+            look = {"colors": COLORS[role], "linestyles": [LINES[role]], "linewidths": 2}
+            draw.contours(ax, f, [radius], **look, alpha=1)
             ax.plot([], [], color=COLORS[role], ls=LINES[role], label=name)
         draw.mark(ax, center, "y")
         ax.legend(loc="upper right", bbox_to_anchor=(1.06, 1.0))
@@ -88,7 +87,7 @@ def race(gap_entropy, gap_euclid, etas):
     """Distance to the optimum against steps: one entropy step, many Euclidean runs."""
     with figure(size=(5.6, 3.8)) as ax:
         steps = np.arange(len(gap_euclid))
-        for run, color in zip(gap_euclid.T[::4], shades(len(etas[::4]), "YlOrBr_r"), strict=True):
+        for run, color in zip(gap_euclid.T[::3], shades(len(etas[::3]), "YlOrBr_r"), strict=True):
             ax.loglog(steps[1:], run[1:], color=color, lw=1.2)
         best = gap_euclid[:, np.argmin(gap_euclid[-1])]
         ax.loglog(steps[1:], best[1:], color=COLORS["euclid"], ls=LINES["euclid"], lw=2.4)

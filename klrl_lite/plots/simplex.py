@@ -14,7 +14,7 @@ def to_plane(p):
 
 
 def grid(n=121):
-    """Return probabilities (points, 3) on a triangular grid without the border, where log p = -inf."""
+    """Return probabilities (points, 3) on a triangular grid, without the border (log 0)."""
     i, j = np.meshgrid(np.arange(1, n), np.arange(1, n), indexing="ij")
     inside = i + j < n
     i, j = i[inside], j[inside]

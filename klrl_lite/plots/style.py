@@ -50,8 +50,11 @@ _RC = {
 def figure(rows=1, cols=1, size=(5.6, 3.5), **kwargs):
     """Axes in the book's style; tidied up on leaving. Yields what `plt.subplots` gives as axes."""
     with mpl.rc_context(_RC):
-        fig, axes = plt.subplots(rows, cols, figsize=size, layout="constrained", **kwargs)
+        _, axes = plt.subplots(rows, cols, figsize=size, layout="constrained", **kwargs)
         yield axes
+        interactive = mpl.is_interactive()
+    # A notebook's backend is loaded with the first figure and then switches this on for good.
+    mpl.interactive(interactive)
 
 
 def shades(n, cmap="viridis"):

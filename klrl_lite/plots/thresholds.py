@@ -57,9 +57,9 @@ def anatomy(p_ref=1e-3, gap=1.0, level=0.1):
         top.set(ylabel="success", ylim=(-0.03, 1.03))
         bottom.plot(tau, capacity, color=COLORS["euclid"])
         bottom.plot(peak.tau, peak.height, "s", color=COLORS["gibbs"])
-        bottom.annotate(
-            "peak, colder than $\\tau_c$", (peak.tau, peak.height), (8, -2), textcoords="offset points"
-        )
+        top_of_peak = (peak.tau, peak.height)
+        text = "peak, colder than $\\tau_c$"
+        bottom.annotate(text, top_of_peak, (8, -2), textcoords="offset points")
         bottom.axvline(tau_c, color=COLORS["reference"], ls=":", lw=1.2)
         bottom.set(xlabel=r"temperature $\tau$", ylabel=r"heat capacity $C$", ylim=(0, None))
 
@@ -71,7 +71,8 @@ def support(gap=1.0):
     top = 0.6
     with figure(size=(5.6, 3.6)) as ax:
         ax.plot(log10_p, tau_c, color=COLORS["gibbs"])
-        ax.fill_between(log10_p, 0, np.minimum(tau_c, top), color=COLORS["mirror"], alpha=0.15, lw=0)
+        below = np.minimum(tau_c, top)
+        ax.fill_between(log10_p, 0, below, color=COLORS["mirror"], alpha=0.15, lw=0)
         ax.text(-2.0, 0.03, "the reward\ndecides", ha="center", fontsize=10)
         ax.text(-20, 0.3, "the reference decides", ha="center")
         for p in (1e-3, 1e-30):
