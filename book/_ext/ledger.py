@@ -108,7 +108,10 @@ class OpenClaims(_ClaimsDirective):
     def run(self) -> list[nodes.Node]:
         chapters = self.arguments[0].split(",")
         mine = {n: e for n, e in self.entries.items() if e["chapter"] in chapters}
-        return [self.claim(n, e, detailed=False) for n, e in mine.items()]
+        boxes = [self.claim(n, e, detailed=False) for n, e in mine.items()]
+        for box in boxes:
+            mark_open(box)
+        return boxes
 
 
 def count_role(name, rawtext, text, lineno, inliner, options=None, content=None):
@@ -116,6 +119,13 @@ def count_role(name, rawtext, text, lineno, inliner, options=None, content=None)
     env = inliner.document.settings.env
     env.ledger_pages = getattr(env, "ledger_pages", set()) | {env.docname}
     return [count(what=text)], []
+
+
+def mark_open(box: nodes.Element) -> None:
+    """Show a claim as open: what its verdict is expected to be has not been checked."""
+    box["classes"] = ["klrl-claim", "open"]
+    verdict = next(n for n in box.findall(nodes.inline) if "klrl-verdict" in n["classes"])
+    verdict.children = [nodes.Text(f"open, expected: {verdict.astext()}")]
 
 
 def slug(name: str) -> str:
@@ -169,19 +179,21 @@ def fill(app: Sphinx, doctree: nodes.document, page: str) -> None:
     for node in list(doctree.findall(count)):
         node.replace_self(nodes.Text(str(numbers[node["what"]])))
     for node in list(doctree.findall(results)):
-        node.replace_self(checks_of(app, page, node["claim"], records))
+        rows = checks_of(app, page, node["claim"], records)
+        if not rows:
+            mark_open(node.parent)
+        node.replace_self(rows)
 
 
 def checks_of(app: Sphinx, page: str, name: str, records: dict[str, list]) -> list[nodes.Node]:
-    """Rows for the checks of a claim: what, measured error, tolerance, rivals, link to the cell."""
+    """List the checks of a claim: what, measured error, tolerance, rivals, link to the cell."""
     rows = []
     for source, found in records.items():
         mine = [r for r in found if name in r["ids"]]
         for number, record in enumerate(mine):
             rows.append(row(app, page, name, source, number, record))
     if not rows:
-        text = "Open: its chapter is still to be written."
-        return [nodes.paragraph("", text, classes=["klrl-open"])]
+        return []
     box = nodes.bullet_list(classes=["klrl-checks"])
     box += rows
     return [box]

@@ -22,18 +22,23 @@
     }
   }
 
-  // Vega-Lite fits a single view to its container, but not views stacked on one another.
+  // Vega-Lite fits a single view to its container, but not views stacked on one another, and it
+  // knows nothing of pictures whose shape must be kept (usermeta.aspect = height / width).
   const AXIS = 76; // room for the axis beside a view
-  function fitStack(spec, width) {
+  function fit(spec, width) {
     for (const view of spec.vconcat || []) {
       view.width = Math.max(200, Math.min(640, width - AXIS));
+    }
+    if (spec.usermeta && spec.usermeta.aspect) {
+      spec.width = Math.min(460, width - 8);
+      spec.height = spec.width * spec.usermeta.aspect;
     }
   }
 
   async function mount(figure) {
     const place = figure.querySelector(".explorable-view");
     const spec = JSON.parse(figure.querySelector(".explorable-spec").textContent);
-    fitStack(spec, place.clientWidth);
+    fit(spec, place.clientWidth);
     const result = await window.klrlVegaEmbed(place, spec, OPTIONS);
     labelInputs(figure);
     figure.__view = result.view; // for tests, and for the curious at the console

@@ -50,9 +50,10 @@ def geometry_chart(problem, tau, log_start, n_steps=30):
         {"name": "stuck", "expr": f"{str(stuck).lower()}[i]"},
         {
             "name": "readout",
-            "expr": f"'ητ = ' + format(product, '.2f') + ', F − F* after {n_steps} steps: KL ' + "
-            "format(gap_kl, '.1e') + (stuck ? '; squared distance stuck on the edge'"
-            " : ', squared distance ' + format(gap_euclid, '.1e'))",
+            # Two lines: a phone is narrow.
+            "expr": f"['ητ = ' + format(product, '.2f') + ', F − F* after {n_steps} steps:', 'KL ' + "
+            "format(gap_kl, '.1e') + ', squared distance ' + "
+            "(stuck ? 'stuck on an edge' : format(gap_euclid, '.1e'))]",
         },
     ]
     target = to_plane(np.exp(gibbs.log_gibbs(problem.log_ref, problem.reward, tau)))
@@ -106,8 +107,9 @@ def geometry_chart(problem, tau, log_start, n_steps=30):
             "survives small steps and runs into an edge with larger ones.",
             "title": {"text": {"expr": "readout"}},
             "params": params,
-            "width": "container",
-            "height": 365,
+            "usermeta": {"aspect": 0.88},
+            "width": 410,
+            "height": 360,
             "layer": layers,
         }
     )

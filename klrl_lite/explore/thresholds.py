@@ -16,9 +16,9 @@ def threshold_chart():
         {"name": "success", "expr": f"1 / (1 + exp({log_odds} - 1 / tau))"},
         {
             "name": "readout",
-            "expr": "'τ = ' + format(tau, '.3f') + ', τ_c = ' + format(tau_c, '.3f')"
-            " + ', success = ' + format(success, '.4f')"
-            " + (success > 0.5 ? ': the reward decides' : ': the reference decides')",
+            "expr": "['τ = ' + format(tau, '.3f') + ', threshold τ_c = ' + format(tau_c, '.3f') + ':',"
+            " 'right with probability ' + format(success, '.4f')"
+            " + (success > 0.5 ? ', the reward decides' : ', the reference decides')]",
         },
     ]
     here = {"type": "point", "filled": True, "size": 90, "color": COLORS["gibbs"]}
