@@ -180,9 +180,11 @@ def fill(app: Sphinx, doctree: nodes.document, page: str) -> None:
         node.replace_self(nodes.Text(str(numbers[node["what"]])))
     for node in list(doctree.findall(results)):
         rows = checks_of(app, page, node["claim"], records)
-        if not rows:
+        if rows:
+            node.replace_self(rows)
+        else:
             mark_open(node.parent)
-        node.replace_self(rows)
+            node.parent.remove(node)
 
 
 def checks_of(app: Sphinx, page: str, name: str, records: dict[str, list]) -> list[nodes.Node]:

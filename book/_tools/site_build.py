@@ -131,7 +131,9 @@ class _Follow:
             return "A cell failed: " + describe(self.root / self.running, failed[0], root=self.root)
         unique = list(dict.fromkeys(self.problems))
         if not unique:
-            return f"The build stopped: {self.last}"
+            # Jupyter Book ends with a box of its own; the cause is the first error before it.
+            causes = re.findall(r"^\w+(?:\.\w+)*(?:Error|Exception): .+", log, re.M)
+            return f"The build stopped: {causes[0] if causes else self.last}"
         shown = "\n".join(f"  {p}" for p in unique[:10])
         more = f"\n  and {len(unique) - 10} more" if len(unique) > 10 else ""
         return f"{len(unique)} warnings or errors; each has to be resolved:\n{shown}{more}"
