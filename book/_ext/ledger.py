@@ -125,7 +125,9 @@ def mark_open(box: nodes.Element) -> None:
     """Show a claim as open: what its verdict is expected to be has not been checked."""
     box["classes"] = ["klrl-claim", "open"]
     verdict = next(n for n in box.findall(nodes.inline) if "klrl-verdict" in n["classes"])
-    verdict.children = [nodes.Text(f"open, expected: {verdict.astext()}")]
+    expected = verdict.astext()
+    verdict.clear()
+    verdict += nodes.Text(f"open, expected: {expected}")
 
 
 def slug(name: str) -> str:
