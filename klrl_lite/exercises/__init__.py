@@ -6,9 +6,17 @@ tolerance).
 
 import numpy as np
 
-from . import mirror, thresholds, two_kls
+from . import flow, grpo, mirror, ppo, thresholds, trpo, two_kls
 
-ANSWERS = mirror.ANSWERS | thresholds.ANSWERS | two_kls.ANSWERS
+ANSWERS = (
+    flow.ANSWERS
+    | grpo.ANSWERS
+    | mirror.ANSWERS
+    | ppo.ANSWERS
+    | thresholds.ANSWERS
+    | trpo.ANSWERS
+    | two_kls.ANSWERS
+)
 
 
 class Verdict(str):

@@ -5,7 +5,18 @@ the hue) of figures in dark mode. Colours come from Okabe and Ito's colour-blind
 darkened to a contrast of at least 3:1 on white, and each role also has a line style of its own.
 """
 
-from . import mirror, thresholds, two_kls
+from . import flow, grpo, mirror, ppo, thresholds, trpo, two_kls
 from .style import COLORS, LINES, figure
 
-__all__ = ["COLORS", "LINES", "figure", "mirror", "thresholds", "two_kls"]
+__all__ = [
+    "COLORS",
+    "LINES",
+    "figure",
+    "flow",
+    "grpo",
+    "mirror",
+    "ppo",
+    "thresholds",
+    "trpo",
+    "two_kls",
+]

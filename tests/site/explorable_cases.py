@@ -11,7 +11,11 @@ import numpy as np
 
 from klrl_lite import gibbs, problems, simplex
 from klrl_lite.algorithms.mirror import explicit_step
+from klrl_lite.explore.flow import flow_values
+from klrl_lite.explore.ppo import ppo_values
 from klrl_lite.explore.thresholds import threshold_values
+from klrl_lite.explore.trpo import trust_region_values
+from klrl_lite.explore.two_kls import two_kls_values
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,21 @@ def _geometry(product: float) -> dict[str, float]:
     return {"gap_kl": float(tau * simplex.kl(log_pi, best))}
 
 
+def _two_kls(tau: float, product: float) -> dict[str, float]:
+    """Where the run of chapter 02 ends and how long it takes, counted by running it."""
+    problem = problems.levels(np.log([0.6, 0.3, 0.1]), [0.0, 0.5, 1.0])
+    return two_kls_values(problem, np.log([0.06, 0.91, 0.03]), tau, product)
+
+
+def _flow(t: float, tau: float) -> dict[str, float]:
+    return flow_values(problems.levels(np.log([0.7, 0.25, 0.05]), [0.0, 0.6, 1.0]), t, tau)
+
+
+def _trust_region(log10_radius: float) -> dict[str, float]:
+    values = trust_region_values([0.5, 0.3, 0.2], [0.0, 0.3, 1.0], log10_radius)
+    return {name: float(value) for name, value in values.items()}
+
+
 CASES = [
     *(
         Case("book/07_gibbs_thresholds", 0, {"log10_p": log10_p, "tau": tau}, threshold_values)
@@ -50,5 +69,23 @@ CASES = [
         # The chart's numbers are rounded to five digits; below 1e-12 they are rounding itself.
         Case("book/01_mirror_descent", 0, {"product": product}, _geometry, 1e-4, 1e-12)
         for product in [0.05, 0.1, 0.3, 1.0, 1.7, 1.95, 2.1]
+    ),
+    *(
+        Case("book/02_two_kls", 0, {"tau": tau, "product": product}, _two_kls)
+        for tau, product in [(0.1, 1.0), (1.5, 0.05), (0.4, 0.5), (0.73, 1.85), (0.3, 2.1)]
+    ),
+    *(
+        Case("book/06_replicator_flow", 0, {"t": t, "tau": tau}, _flow)
+        for t, tau in [(3.0, 0.2), (0.1, 1.0), (15.0, 0.08), (5.0, 0.2), (12.5, 0.5)]
+    ),
+    *(
+        # Rounded to six digits; at a radius of 10^0.3 and above the first constraint is slack.
+        Case("book/03_trpo", 0, {"log10_radius": x}, _trust_region, 1e-5, 1e-12)
+        for x in [-3.0, -1.7, -0.6, 0.2, 0.3, 0.6]
+    ),
+    *(
+        # Its log-ratios are rounded to four digits.
+        Case("book/04_ppo", 0, {"clip": clip, "epochs": epochs}, ppo_values, 1e-3)
+        for clip, epochs in [(0.2, 12), (0.2, 20), (0.05, 1), (0.5, 40), (0.35, 9)]
     ),
 ]
