@@ -21,23 +21,30 @@ keyword            verdict it supports      what it holds
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from html import escape
-from pathlib import Path
 
 import numpy as np
+
+from .verdicts import EVIDENCE, VERDICTS, load, registry
+
+__all__ = [
+    "EVIDENCE",
+    "VERDICTS",
+    "Claim",
+    "ClaimError",
+    "Result",
+    "claim",
+    "collect",
+    "derived_verdict",
+    "load",
+    "registry",
+]
 
 #: A rival must miss by at least this many tolerances.
 MARGIN = 10.0
 #: Largest |z| of an estimate that agrees; a rival must be beyond twice that.
 Z_MAX = 4.0
 
-EVIDENCE = {
-    "as_stated": "false as stated",
-    "without": "holds with a condition",
-    "other": "convention",
-}
-VERDICTS = ("holds", *EVIDENCE.values(), "analogy")
 _LABELS = {
     "rival": "rival",
     "without": "without the condition",
@@ -50,54 +57,6 @@ _collector = ContextVar("collector", default=None)
 
 class ClaimError(AssertionError):
     """A claim that its own numbers do not support."""
-
-
-@cache
-def registry():
-    """All claims of `book/claims.yml` by id; empty where the file is not at hand.
-
-    The file is looked for beside the package and above the current folder, so that a notebook
-    downloaded on its own still runs its checks, only without the verdicts.
-
-    Examples
-    --------
-    >>> all(entry["verdict"] in VERDICTS for entry in registry().values())
-    True
-    """
-    here = [Path(__file__).resolve().parents[1], Path.cwd(), *Path.cwd().parents]
-    for folder in here:
-        path = folder / "book" / "claims.yml"
-        if path.is_file():
-            return load(path)
-    return {}
-
-
-def load(path):
-    """Read and check a claims file; ValueError names the claim and what is wrong with it.
-
-    Examples
-    --------
-    >>> load("no-such-claims.yml")
-    Traceback (most recent call last):
-    FileNotFoundError: [Errno 2] No such file or directory: 'no-such-claims.yml'
-    """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader) or {}
-    needed = {"holds with a condition": "condition", "false as stated": "correction"}
-    for name, entry in entries.items():
-        if not isinstance(entry, dict):
-            raise ValueError(f"claim {name} must have keys and values; got {entry!r}")
-        for key in ("section", "chapter", "statement", "verdict"):
-            if not entry.get(key):
-                raise ValueError(f"claim {name} must have a {key}")
-        if entry["verdict"] not in VERDICTS:
-            raise ValueError(f"claim {name} has the unknown verdict {entry['verdict']!r}")
-        key = needed.get(entry["verdict"])
-        if key and not entry.get(key):
-            raise ValueError(f"claim {name} ({entry['verdict']}) must have a {key}")
-    return entries
 
 
 @contextmanager
@@ -240,20 +199,24 @@ class Claim:
 
     def _judge(self, record, error, left, right, clear, rivals):
         """Fill in the rivals; return what is wrong with the check, or None."""
+        no_numbers = []
         for kind, given in rivals.items():
             if kind not in _LABELS:
                 raise TypeError(f"unknown evidence {kind!r}; known: {', '.join(_LABELS)}")
             for name, *sides in given if isinstance(given, list) else [given]:
                 a, b = (left, *sides) if len(sides) == 1 else sides
                 miss = error(a, b)
+                no_numbers += [name] if np.isnan(miss) else []
                 record["rivals"].append({"kind": kind, "name": name, "error": _json_number(miss)})
         if record["error"] is None or not record["error"] <= record["tol"]:
             off = "no finite number" if record["error"] is None else f"{record['error']:.3g}"
             return f"the two sides differ by {off}, tolerance {record['tol']:g}"
+        if no_numbers:
+            return f"its rival {no_numbers[0]!r} is not a number: nothing has been rejected"
         if not record["rivals"] and not record["no_rival"]:
             return "no rival, and no reason given for having none"
         for rival in record["rivals"]:
-            # A rival that is not a number at all (None here) agrees with nothing.
+            # A rival that is infinitely far off (None here) agrees with nothing.
             if rival["error"] is not None and not rival["error"] > clear:
                 return (
                     f"accepts its rival {rival['name']!r}: off by {rival['error']:.2g} only, "
@@ -280,7 +243,7 @@ def _difference(left, right, relative):
 
 
 def _json_number(x):
-    """Infinity and NaN are no JSON numbers: a difference that is not finite becomes None."""
+    """Infinity and NaN are no numbers in JSON: a difference that is not finite becomes None."""
     return float(x) if np.isfinite(x) else None
 
 
@@ -309,7 +272,8 @@ class Result:
         outcome = f"FAILS: {r['failure']}" if r["failure"] else f"{bound} ({r['why']})"
         yield " ".join(r["ids"]), r["what"], outcome
         for rival in r["rivals"]:
-            miss = "no number" if rival["error"] is None else f"off by {rival['error']:.2g}"
+            far = rival["error"]
+            miss = "infinitely far off" if far is None else f"off by {far:.2g}"
             yield _LABELS[rival["kind"]], rival["name"], miss + ": rejected" * (not r["failure"])
         if r["no_rival"]:
             yield "no rival", r["no_rival"], ""

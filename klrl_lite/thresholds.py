@@ -286,10 +286,9 @@ def fit_crossing(tau, success, trials=None, *, max_iter=100):
 
     Notes
     -----
-    Maximum likelihood of binomial logistic regression on 1/tau, by Newton's method with halved
-    steps where the likelihood would fall; the standard error of tau_c by the delta method. A
-    curve of only 0s and 1s has no finite optimum, and a flat one no crossing: both are reported
-    as not converged.
+    Maximum likelihood of binomial logistic regression on 1/tau, by Newton's method; the
+    standard error of tau_c by the delta method. Without an optimum (only 0s and 1s) or a
+    crossing (a flat curve) it is reported as not converged.
 
     Examples
     --------
@@ -310,10 +309,6 @@ def fit_crossing(tau, success, trials=None, *, max_iter=100):
     design = np.stack([1.0 / (tau * scale), -np.ones_like(tau)], axis=-1)  # slope, L
     theta, converged = np.zeros((*shape, 2)), np.zeros(shape, bool)
 
-    def log_likelihood(theta):
-        z = np.einsum("pi,...i->...p", design, theta)
-        return (weight * (success * z - np.logaddexp(0.0, z))).sum(-1)
-
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for _ in range(max_iter):
             p = expit(np.einsum("...pi,...i->...p", design, theta))
@@ -324,14 +319,10 @@ def fit_crossing(tau, success, trials=None, *, max_iter=100):
             info = np.where(solvable[..., None, None], info, np.eye(2))
             step = np.linalg.solve(info, score[..., None])[..., 0]
             step = np.where(solvable[..., None], step, 0.0)
-            now = log_likelihood(theta)
-            for _ in range(60):
-                falls = log_likelihood(theta + step) < now - 1e-13 * np.abs(now)
-                if not np.any(falls):
-                    break
-                step = np.where(falls[..., None], 0.5 * step, step)
+            # The likelihood still to be gained, per trial: it does not depend on the units.
+            to_gain = (score * step).sum(-1) / np.sum(weight * np.ones_like(tau), axis=-1)
             theta = theta + step
-            converged = solvable & (np.abs(step).max(-1) <= 1e-12 * np.abs(theta).max(-1))
+            converged = solvable & (to_gain <= 1e-20)
             if np.all(converged | ~solvable):
                 break
         slope, log_odds = theta[..., 0] / scale, theta[..., 1]
@@ -340,10 +331,11 @@ def fit_crossing(tau, success, trials=None, *, max_iter=100):
         gradient = np.stack([tau_c / theta[..., 0], -tau_c / log_odds], axis=-1)
         variance = np.einsum("...i,...ij,...j->...", gradient, covariance, gradient)
     unknown = np.nan if trials is None else 1.0
-    return Crossing(
-        tau_c,
-        log_odds,
-        unknown * np.sqrt(variance),
-        unknown * np.sqrt(covariance[..., 1, 1]),
-        converged & (tau_c > 0),
+    # An optimum exists where right and wrong answers overlap in 1/tau (Albert and Anderson 1984).
+    right, wrong = (
+        (np.where(seen, 1.0 / tau, np.inf).min(-1), np.where(seen, 1.0 / tau, -np.inf).max(-1))
+        for seen in (success > 0.0, success < 1.0)
     )
+    overlap = (right[0] < wrong[1]) & (wrong[0] < right[1])
+    errors = unknown * np.sqrt(variance), unknown * np.sqrt(covariance[..., 1, 1])
+    return Crossing(tau_c, log_odds, *errors, converged & overlap & (tau_c > 0))

@@ -214,7 +214,7 @@ def row(app, page, name, source, number, record) -> nodes.Node:
     if record["rivals"]:
         rivals = nodes.bullet_list()
         for rival in record["rivals"]:
-            miss = "no number" if rival["error"] is None else f"off by {rival['error']:.2g}"
+            miss = "infinitely far" if rival["error"] is None else f"off by {rival['error']:.2g}"
             text = f"{claims._LABELS[rival['kind']]}: {rival['name']}, {miss}: rejected"
             rivals += nodes.list_item("", nodes.paragraph("", text))
         item += rivals

@@ -15,6 +15,7 @@ import pytest
 
 HERE = Path(__file__).parent
 MIRROR, THRESHOLDS = "01_mirror_descent", "07_gibbs_thresholds"
+TWO_KLS, FLOW = "02_two_kls", "06_replicator_flow"
 
 SLIPS = [
     # chapter, file, the place, the slip, claims that must fail
@@ -40,6 +41,14 @@ SLIPS = [
     (MIRROR, "simplex.py", "d = log_p - log_q", "d = log_q - log_p", {"S3.1", "S2.5"}),
     (MIRROR, "gibbs.py", "reward - tau[..., None] * ratio", "reward + tau[..., None] * ratio",
      {"S0.16", "R02"}),
+    (TWO_KLS, "algorithms/mirror.py", "1.0 / (1.0 + eta * tau)", "1.0 / (1.0 + eta)", {"R03"}),
+    (TWO_KLS, "simplex.py", "_log_normalize(log_p + _below", "_log_normalize(log_p - _below",
+     {"S4.1", "S5.3", "S5.12"}),
+    (TWO_KLS, "gibbs.py", "log_normalize(log_ref + _below",
+     "log_normalize(0 * log_ref + _below", {"S5.1", "S0.17"}),
+    (FLOW, "flow.py", "-np.expm1(-rate)", "-np.expm1(-2 * rate)", {"R01", "S9.3"}),
+    (FLOW, "gibbs.py", "reward - tau[..., None] * ratio", "reward + tau[..., None] * ratio",
+     {"S9.2", "R02"}),
 ]  # fmt: skip
 
 
@@ -66,7 +75,7 @@ def copy(root, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("chapter", [MIRROR, THRESHOLDS])
+@pytest.mark.parametrize("chapter", [MIRROR, TWO_KLS, FLOW, THRESHOLDS])
 def test_the_copy_as_it_is_passes(root, copy, chapter):
     ids, records = failing(root, copy, chapter)
     assert records

@@ -12,6 +12,7 @@ import numpy as np
 from klrl_lite import gibbs, problems, simplex
 from klrl_lite.algorithms.mirror import explicit_step
 from klrl_lite.explore.flow import flow_values
+from klrl_lite.explore.grpo import grpo_values
 from klrl_lite.explore.ppo import ppo_values
 from klrl_lite.explore.thresholds import threshold_values
 from klrl_lite.explore.trpo import trust_region_values
@@ -87,5 +88,22 @@ CASES = [
         # Its log-ratios are rounded to four digits.
         Case("book/04_ppo", 0, {"clip": clip, "epochs": epochs}, ppo_values, 1e-3)
         for clip, epochs in [(0.2, 12), (0.2, 20), (0.05, 1), (0.5, 40), (0.35, 9)]
+    ),
+    *(
+        # In the third and fourth row large groups have no fixed point.
+        Case(
+            "book/05_grpo",
+            0,
+            {"beta": beta, "log10_p": log10_p, "group": group, "gap": gap},
+            grpo_values,
+        )
+        for beta, log10_p, group, gap in [
+            (1.0, -1.3, 0, 1.0),
+            (3.0, -0.5, 4, 10.0),
+            (0.05, -5.0, 64, 1.0),
+            (0.5, -1.3, 8, 2.5),
+            (0.31, -3.0, 16, 1.0),
+            (2.2, -4.2, 32, 7.0),
+        ]
     ),
 ]

@@ -224,6 +224,9 @@ ELSEWHERE = {
     "fit_crossing": "points on the last axis; test_thresholds",
     "bisect": "takes a function; test_solvers",
     "iterate": "takes a function; test_mirror",
+    "integrate": "takes a field; test_equilibria",
+    **dict.fromkeys(("conjugate_gradient", "backtrack", "adam", "sgd"), "test_solvers_linear"),
+    **dict.fromkeys(("mirror_descent", "proximal", "trust_region"), "test_conformance"),
 }
 
 

@@ -174,10 +174,15 @@ def test_a_rival_may_replace_both_sides():
     assert "accepts its rival 'pair'" in said
 
 
-def test_a_rival_that_is_no_number_is_rejected_and_shown_as_such():
-    result = claim("H1").same(1.0, 1.0, tol=0.1, why=WHY, rival=("0/0", np.nan))
+def test_an_infinite_rival_is_rejected_and_shown_as_such():
+    result = claim("H1").same(1.0, 1.0, tol=0.1, why=WHY, rival=("1/0", np.inf))
     assert result.record["rivals"][0]["error"] is None
-    assert "no number: rejected" in repr(result)
+    assert "infinitely far off: rejected" in repr(result)
+
+
+def test_a_rival_that_is_not_a_number_rejects_nothing():
+    said = failure(lambda: claim("H1").same(1.0, 1.0, tol=0.1, why=WHY, rival=("0/0", np.nan)))
+    assert said == "its rival '0/0' is not a number: nothing has been rejected"
 
 
 def test_unknown_evidence():
@@ -497,6 +502,16 @@ def test_load_refuses_a_claim_without_keys(tmp_path):
     for text in ("S1.1:\n", "S1.1: a sentence\n"):
         with pytest.raises(ValueError, match=r"claim S1\.1 must have keys and values"):
             load(tmp_path, text)
+
+
+def test_a_claim_defined_twice_is_refused(tmp_path):
+    path = tmp_path / "claims.yml"
+    one = "S1.1:\n  {section: '1', chapter: '01', statement: x., verdict: holds}\n"
+    path.write_text(one, encoding="utf-8")
+    assert list(claims.load(path)) == ["S1.1"]
+    path.write_text(one + one, encoding="utf-8")
+    with pytest.raises(ValueError, match="S1.1 must be defined once"):
+        claims.load(path)
 
 
 def test_registry_reads_the_file_of_the_book(root, monkeypatch):

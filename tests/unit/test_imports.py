@@ -17,14 +17,15 @@ LAYERS = (
     *("_checks", "solvers", "simplex", "gibbs", "policies", "problems", "flow", "thresholds"),
     *("equilibria", "signals", "algorithms", "diagnostics"),
     # What the book needs around them: claims, exercises, figures, charts, labs.
-    *("claims", "ledger", "exercises", "plots", "explore", "labs"),
+    *("verdicts", "claims", "ledger", "exercises", "plots", "explore", "labs"),
 )
 #: What algorithms must not see: the solution, and the problem that has it.
 ANSWERS = {"gibbs", "problems", "flow", "thresholds", "equilibria"}
 #: Beside NumPy, SciPy and the standard library: where, and whether only inside functions.
 THIRD_PARTY = {
     "plots": {"matplotlib"},
-    "claims": {"yaml (lazy)", "IPython (lazy)"},
+    "verdicts": {"yaml (lazy)"},
+    "claims": {"IPython (lazy)"},
     "labs": {"ipywidgets (lazy)", "matplotlib (lazy)", "IPython (lazy)"},
     "explore": {"IPython (lazy)"},
 }
@@ -90,7 +91,7 @@ def test_the_reader_of_imports_sees_them():
     assert {"simplex", "solvers", "_checks"} <= inside
     assert foreign >= {"numpy"}
     assert "problems" in imported("thresholds")[0]
-    assert "yaml (lazy)" in imported("claims")[1]
+    assert "yaml (lazy)" in imported("verdicts")[1]
     assert "matplotlib" in imported("plots.style")[1]
 
 

@@ -269,7 +269,7 @@ def test_collapse_of_finite_sizes():
 
 @pytest.mark.parametrize("log_odds", [0.5, 2.0, 7.0, 23.0, 69.0, 690.0, 6900.0])
 def test_fit_recovers_exact_curves(log_odds):
-    # Wide and narrow sampling of the crossing; a plain Newton step overshoots on the wide one.
+    # Narrow and wide sampling of the crossing; limiting the steps would not get there on the wide.
     narrow = 1 / (1 + np.linspace(-0.9, 4.0, 41) / log_odds * 0.5)
     wide = np.linspace(0.1, 3.0, 60)  # of the sharpest crossing it sees only zeros and ones
     for tau in (narrow, wide) if log_odds < 1000 else (narrow,):
@@ -284,12 +284,38 @@ def test_fit_recovers_exact_curves(log_odds):
         assert np.isnan(fit.log_odds_se)
 
 
+def test_fit_of_nearly_separated_data():
+    # One answer in 21,741 is right where all should be wrong: an optimum, but a flat one, where
+    # a tolerance on the parameters would wait for digits that rounding does not give.
+    tau = [0.119, 0.251, 0.31, 0.38, 0.426, 0.442, 0.579, 1.196, 1.2, 1.238, 2.018, 3.352]
+    success = np.array([1.0] * 7 + [0.0, 0.0, 1 / 21741, 0.0, 0.0])
+    fit = thresholds.fit_crossing(tau, success, 21741)
+    assert fit.converged
+    z = fit.log_odds * (fit.tau / np.array(tau) - 1)
+    residual = success - 1 / (1 + np.exp(-z))
+    # The score equations, in units of one answer.
+    assert np.abs(21741 * residual.sum()) < 1e-6
+    assert np.abs(21741 * (residual / tau).sum()) < 1e-6
+
+
+def test_fit_claims_no_optimum_where_the_data_do_not_overlap():
+    # However long the likelihood is climbed, sharper is better; also with one mixed point.
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        tau = np.sort(rng.uniform(0.2, 3.0, 12))
+        for curve in (np.arange(12) < rng.integers(1, 12), np.arange(12) >= rng.integers(1, 12)):
+            assert not thresholds.fit_crossing(tau, curve * 1.0, 4).converged
+        mixed = np.where(np.arange(12) == 5, 0.5, np.arange(12) < 5)
+        assert not thresholds.fit_crossing(tau, mixed, 4).converged
+
+
 @pytest.mark.parametrize("trials", [30, 1000])
 def test_fit_standard_errors(trials):
     # 2,000 simulated curves: the z-scores must be standard normal, not only of the right size.
     rng, p_ref, runs = np.random.default_rng(7), 1e-3, 2000
     exact = thresholds.critical_tau(p_ref), thresholds.log_odds_against(p_ref)
-    tau = np.linspace(0.08, 0.3, 25)
+    # Unevenly spread, so that the two errors are of different size in the fit's own units.
+    tau = np.append(np.linspace(0.08, 0.3, 25), np.linspace(0.01, 0.02, 25))
     chance = thresholds.success_probability(p_ref, 1.0, tau)
     success = rng.binomial(trials, chance, (runs, tau.size)) / trials
     fit = thresholds.fit_crossing(tau, success, trials)
