@@ -7,6 +7,9 @@ import numpy as np
 from . import _checks
 
 BisectInfo = namedtuple("BisectInfo", "converged bracketed n_iter")
+CGInfo = namedtuple("CGInfo", "converged n_iter residual")
+BacktrackInfo = namedtuple("BacktrackInfo", "accepted n_iter")
+AdamState = namedtuple("AdamState", "step mean square")
 
 
 def bisect(f, low, high, *, rtol=4e-16, max_iter=200):
@@ -63,3 +66,160 @@ def bisect(f, low, high, *, rtol=4e-16, max_iter=200):
     # Two neighbouring floats are as close as a bracket gets, whatever rtol asks.
     done |= np.nextafter(low, high) == high
     return x, BisectInfo(done & bracketed, bracketed, n_iter)
+
+
+def conjugate_gradient(matvec, b, *, max_iter, rtol=1e-10):
+    """Solve A x = b for a symmetric positive semidefinite A, given as a product with vectors.
+
+    Parameters
+    ----------
+    matvec : callable
+        Maps (..., n) to (..., n).
+    b : array_like, shape (..., n)
+    max_iter : int
+    rtol : float
+        Stop a cell where |b - A x| <= rtol |b|.
+
+    Returns
+    -------
+    x : numpy.ndarray, shape (..., n)
+        The iterate from x = 0; exactly 0 where b is.
+    info : CGInfo
+        `converged`, `n_iter` and `residual` = |b - A x| / |b| (as the recurrence has it), for each
+        cell. A cell whose direction shows no positive curvature stops there, unconverged.
+
+    Notes
+    -----
+    A singular A is fine as long as b lies in its range: no iterate leaves the span of b, A b, ...
+    Source: Hestenes and Stiefel (1952).
+
+    Examples
+    --------
+    >>> a = np.array([[2.0, 1.0], [1.0, 3.0]])
+    >>> x, info = conjugate_gradient(lambda v: v @ a, [3.0, 4.0], max_iter=5)
+    >>> x.round(12).tolist(), int(info.n_iter)
+    ([1.0, 1.0], 2)
+    """
+    b = _checks.on_actions("b", b)
+    rtol = _checks.number("rtol", rtol, least=0.0)
+    # In units of the largest entry, so that no square under- or overflows.
+    size = np.abs(b).max(axis=-1, keepdims=True)
+    r = b / np.where(size > 0, size, 1.0)
+    x, p, rr = np.zeros_like(r), r, np.sum(r * r, axis=-1)
+    start, curved, n_iter = rr, np.ones(rr.shape, bool), np.zeros(rr.shape, int)
+    for _ in range(max_iter):
+        active = curved & (rr > rtol**2 * start)
+        if not np.any(active):
+            break
+        ap = matvec(p)
+        curvature = np.sum(p * ap, axis=-1)
+        curved = curved & ((curvature > 0) | ~active)
+        active = active & curved
+        alpha = np.divide(rr, curvature, where=active, out=np.zeros(active.shape))[..., None]
+        x, r = x + alpha * p, r - alpha * ap
+        rr_new = np.sum(r * r, axis=-1)
+        beta = np.divide(rr_new, rr, where=active, out=np.zeros(active.shape))[..., None]
+        p, rr = np.where(active[..., None], r + beta * p, p), rr_new
+        n_iter = n_iter + active
+    residual = np.sqrt(rr / np.where(start > 0, start, 1.0))
+    return size * x, CGInfo(residual <= rtol, n_iter, residual)
+
+
+def backtrack(accept, first, *, shrink=0.5, max_iter=10):
+    """Try `first`, `first` shrink, `first` shrink^2, ... until accepted, elementwise over a batch.
+
+    Parameters
+    ----------
+    accept : callable
+        Maps scales (...) to booleans (...).
+    first : array_like, shape (...)
+    shrink : float
+        In (0, 1).
+    max_iter : int
+        How often to shrink.
+
+    Returns
+    -------
+    scale : numpy.ndarray, shape (...)
+        0 where nothing was accepted.
+    info : BacktrackInfo
+        `accepted`, and `n_iter`: how often each cell was shrunk.
+
+    Examples
+    --------
+    >>> scale, info = backtrack(lambda s: s**2 < 0.1, np.array([1.0, 0.2]))
+    >>> scale.tolist(), info.n_iter.tolist()
+    ([0.25, 0.2], [2, 0])
+    """
+    scale = _checks.number("first", first)
+    if not 0.0 < shrink < 1.0:
+        raise ValueError(f"shrink must be between 0 and 1; got {shrink!r}")
+    accepted = np.asarray(accept(scale))
+    n_iter = np.zeros(accepted.shape, int)
+    for _ in range(max_iter):
+        if np.all(accepted):
+            break
+        n_iter = n_iter + ~accepted
+        scale = np.where(accepted, scale, scale * shrink)
+        accepted = accepted | accept(scale)
+    return np.where(accepted, scale, 0.0), BacktrackInfo(accepted, n_iter)
+
+
+def adam(learning_rate, *, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    """Adam with bias correction, as a pair (init, update), for a batch of runs.
+
+    Parameters
+    ----------
+    learning_rate : array_like, shape (...)
+        One for each run, > 0.
+    beta1, beta2 : float
+        Decay of the running means of the gradient and of its square.
+    epsilon : float
+        Added to the root. With 0 the step forgets the gradient's scale altogether, and rounding
+        noise around a zero gradient moves as far as any other; hence the usual 1e-8.
+
+    Returns
+    -------
+    init : callable
+        theta -> state.
+    update : callable
+        gradient, state -> (increment, state). The increment points uphill: add it.
+
+    Notes
+    -----
+    The first increment is learning_rate * sign(gradient) (for epsilon = 0). Source: Kingma and
+    Ba, arXiv 1412.6980, algorithm 1.
+
+    Examples
+    --------
+    >>> init, update = adam(0.1, epsilon=0.0)
+    >>> update(np.array([2.0, -3.0, 0.0]), init(np.zeros(3)))[0].round(12).tolist()
+    [0.1, -0.1, 0.0]
+    """
+    rate = _checks.number("learning_rate", learning_rate, above=0.0)[..., None]
+
+    def init(theta):
+        return AdamState(0, np.zeros(np.shape(theta)), np.zeros(np.shape(theta)))
+
+    def update(gradient, state):
+        step = state.step + 1
+        mean = beta1 * state.mean + (1.0 - beta1) * gradient
+        square = beta2 * state.square + (1.0 - beta2) * np.square(gradient)
+        root = np.sqrt(square / (1.0 - beta2**step)) + epsilon
+        unit = np.divide(mean / (1.0 - beta1**step), root, where=root > 0, out=np.zeros(root.shape))
+        return rate * unit, AdamState(step, mean, square)
+
+    return init, update
+
+
+def sgd(learning_rate):
+    """Plain gradient ascent in the form of `adam`: the increment is learning_rate * gradient.
+
+    Examples
+    --------
+    >>> init, update = sgd(0.5)
+    >>> update(np.array([2.0, -3.0]), init(np.zeros(2)))[0].tolist()
+    [1.0, -1.5]
+    """
+    rate = _checks.number("learning_rate", learning_rate, above=0.0)[..., None]
+    return lambda theta: (), lambda gradient, state: (rate * gradient, state)

@@ -1,29 +1,17 @@
-"""Algorithms: each sees a policy and an advantage, never the problem or its solution."""
+"""Algorithms: each sees a policy and a signal, never the problem or its solution."""
 
-import numpy as np
+from . import grpo, mirror, ppo, trpo
+from .base import Algorithm, Run, iterate, run
 
+#: Every algorithm by name: its constructor. The conformance tests run over this table.
+REGISTRY = {
+    "mirror_descent": mirror.mirror_descent,
+    "proximal": mirror.proximal,
+    "trust_region": mirror.trust_region,
+    "natural_gradient": trpo.natural_gradient,
+    "trpo": trpo.trpo,
+    "ppo": ppo.ppo,
+    "grpo": grpo.grpo,
+}
 
-def iterate(step, start, n_steps):
-    """Apply `step` again and again and keep the whole path.
-
-    Parameters
-    ----------
-    step : callable
-        Maps a state array to the next one of the same shape.
-    start : array_like, shape (...)
-    n_steps : int
-
-    Returns
-    -------
-    numpy.ndarray, shape (n_steps + 1, ...)
-        The start and every state after it.
-
-    Examples
-    --------
-    >>> iterate(lambda x: x / 2, np.array([8.0]), 3).ravel().tolist()
-    [8.0, 4.0, 2.0, 1.0]
-    """
-    path = [np.asarray(start, dtype=float)]
-    for _ in range(n_steps):
-        path.append(step(path[-1]))
-    return np.stack(path)
+__all__ = ["REGISTRY", "Algorithm", "Run", "iterate", "run"]

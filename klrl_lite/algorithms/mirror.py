@@ -1,10 +1,14 @@
-"""Mirror descent with the KL divergence: explicit, implicit and trust-region steps."""
+"""Mirror descent with the KL divergence: explicit, implicit and trust-region steps.
+
+First the bare steps, functions of a policy; then the same as algorithms that see a `Signal`.
+"""
 
 from collections import namedtuple
 
 import numpy as np
 
 from .. import _checks
+from ..signals import advantage_of
 from ..simplex import (
     _below_best,
     _centred,
@@ -12,10 +16,23 @@ from ..simplex import (
     _log_normalize,
     excess,
     expect,
-    project_to_simplex,
     tilt,
 )
 from ..solvers import bisect
+from .base import Algorithm, PolicyState
+from .euclidean import euclidean_descent, euclidean_step
+
+__all__ = [
+    "StepInfo",
+    "euclidean_descent",
+    "euclidean_step",
+    "explicit_step",
+    "implicit_step",
+    "mirror_descent",
+    "proximal",
+    "trust_region",
+    "trust_region_step",
+]
 
 StepInfo = namedtuple("StepInfo", "eta kl hits_boundary converged")
 
@@ -80,78 +97,6 @@ def implicit_step(log_pi, log_ref, reward, tau, eta):
     target = np.asarray(tau)[..., None] * log_ref + _below_best(reward, log_pi + log_ref)
     log_new = keep * log_pi + pull * target
     return _log_normalize(log_new, "log_pi")
-
-
-def euclidean_step(x, gradient, eta):
-    """Projected gradient step, the projection of x - eta g onto the simplex. Book: eq-pgd-step.
-
-    Parameters
-    ----------
-    x, gradient : array_like, shape (..., n)
-        Probabilities (not their logarithms) and the gradient of what is minimized.
-    eta : array_like, shape (...)
-
-    Returns
-    -------
-    numpy.ndarray, shape (..., n)
-        Probabilities; coordinates may be exactly 0, and may come back.
-
-    Examples
-    --------
-    >>> euclidean_step([0.5, 0.5], [0.0, -2.0], 1.0).tolist()
-    [0.0, 1.0]
-    """
-    x, gradient = _checks.on_actions("x", x), _checks.on_actions("gradient", gradient)
-    eta = _checks.number("eta", eta, least=0.0)
-    _checks.same_actions(x=x, gradient=gradient)
-    _checks.broadcast(x=x[..., 0], gradient=gradient[..., 0], eta=eta)
-    return project_to_simplex(x - eta[..., None] * gradient)
-
-
-def euclidean_descent(gradient, x0, eta, n_steps):
-    """Projected gradient descent on the simplex, frozen where the gradient is not finite.
-
-    The free energy has an infinite slope at every face, so that a step which lands on one has
-    no successor. That is reported, not repaired: a clipped gradient would be another algorithm.
-
-    Parameters
-    ----------
-    gradient : callable
-        Maps probabilities of shape (..., n) to gradients of the same shape; may return inf.
-    x0 : array_like, shape (..., n)
-    eta : array_like, shape (...)
-        One step size for each run of the batch.
-    n_steps : int
-
-    Returns
-    -------
-    path : numpy.ndarray, shape (n_steps + 1, ..., n)
-    stuck : numpy.ndarray of bool, shape (...)
-        Which runs ended on a face.
-
-    Examples
-    --------
-    >>> path, stuck = euclidean_descent(lambda x: np.log(x), [0.5, 0.5], 0.1, 3)
-    >>> path[-1].tolist(), bool(stuck)
-    ([0.5, 0.5], False)
-    """
-    eta = _checks.number("eta", eta, least=0.0)
-    x = _checks.on_actions("x0", x0)
-    shape = _checks.broadcast(x0=x[..., 0], eta=eta)
-    x = np.broadcast_to(x, (*shape, x.shape[-1]))
-
-    def slope_at(x):
-        with np.errstate(divide="ignore"):
-            slope = gradient(x)
-        return slope, ~np.all(np.isfinite(slope), axis=-1)
-
-    path, (slope, stuck) = [x], slope_at(x)
-    for _ in range(n_steps):
-        frozen = stuck[..., None]
-        x = np.where(frozen, x, euclidean_step(x, np.where(frozen, 0.0, slope), eta))
-        path.append(x)
-        slope, stuck = slope_at(x)
-    return np.stack(path), stuck
 
 
 def trust_region_step(log_pi, advantage, kl_radius, *, direction="new_old"):
@@ -271,3 +216,115 @@ def _spent(log_pi, y, *, forward):
         terms = np.exp(change) * excess(change) if forward else excess(-change)
         kl = np.where(small, expect(log_pi, terms), kl)
     return log_new, kl
+
+
+def _algorithm(step):
+    """Algorithm on log-probabilities from step(log_pi, advantage) -> (log_new, info)."""
+
+    def init(log_pi):
+        return PolicyState(_checks.policy("log_pi", log_pi).copy())
+
+    def algorithm_step(state, signal):
+        log_new, info = step(state.log_pi, advantage_of(signal, state.log_pi))
+        return PolicyState(log_new), info
+
+    return Algorithm(init, algorithm_step)
+
+
+def _plain_info(eta, log_new, log_pi):
+    kl = _kl(log_new, log_pi)
+    return StepInfo(
+        np.broadcast_to(eta, kl.shape), kl, np.zeros(kl.shape, bool), np.ones(kl.shape, bool)
+    )
+
+
+def mirror_descent(eta):
+    """Algorithm of `explicit_step`: pi_new ~ pi exp(eta A). Book: eq-eg-step.
+
+    Parameters
+    ----------
+    eta : array_like, shape (...)
+        Step size, >= 0.
+
+    Returns
+    -------
+    Algorithm
+        Starts from log_pi. With samples the advantage is (gain - loss)/pi: unbiased.
+
+    Examples
+    --------
+    >>> from klrl_lite.signals import exact
+    >>> init, step = mirror_descent(1.0)
+    >>> state = init(np.log([0.5, 0.5]))
+    >>> state, info = step(state, exact(state.log_pi, [0.0, np.log(3.0)]))
+    >>> np.exp(state.log_pi).round(12).tolist()
+    [0.25, 0.75]
+    """
+    eta = _checks.number("eta", eta, least=0.0)
+
+    def step(log_pi, advantage):
+        log_new = explicit_step(log_pi, advantage, eta)
+        return log_new, _plain_info(eta, log_new, log_pi)
+
+    return _algorithm(step)
+
+
+def proximal(log_ref, tau, eta):
+    """Algorithm of `implicit_step`, which keeps both KL terms. Book: eq-implicit-step.
+
+    Parameters
+    ----------
+    log_ref : array_like, shape (..., A)
+    tau, eta : array_like, shape (...)
+        Temperature and step, both > 0.
+
+    Returns
+    -------
+    Algorithm
+        Its signal carries the bare reward (any constant added): the reference KL is in the step.
+
+    Examples
+    --------
+    >>> from klrl_lite.signals import exact
+    >>> ref = np.log([0.5, 0.5])
+    >>> init, step = proximal(ref, 1.0, 1.0)
+    >>> state, info = step(init(ref), exact(ref, [0.0, np.log(9.0)]))
+    >>> np.exp(state.log_pi).round(12).tolist()
+    [0.25, 0.75]
+    """
+    log_ref = _checks.policy("log_ref", log_ref)
+    tau, eta = _checks.number("tau", tau, above=0.0), _checks.number("eta", eta, above=0.0)
+
+    def step(log_pi, advantage):
+        log_new = implicit_step(log_pi, log_ref, advantage, tau, eta)
+        return log_new, _plain_info(eta, log_new, log_pi)
+
+    return _algorithm(step)
+
+
+def trust_region(kl_radius, *, direction="new_old"):
+    """Algorithm of `trust_region_step`: exact TRPO in policy space. Book: eq-trust-region.
+
+    Parameters
+    ----------
+    kl_radius : array_like, shape (...)
+    direction : {"new_old", "old_new"}
+        As in `trust_region_step`.
+
+    Returns
+    -------
+    Algorithm
+
+    Examples
+    --------
+    >>> from klrl_lite.signals import exact
+    >>> init, step = trust_region(0.02)
+    >>> state = init(np.log([0.5, 0.5]))
+    >>> state, info = step(state, exact(state.log_pi, [0.0, 1.0]))
+    >>> float(info.kl.round(12))
+    0.02
+    """
+    kl_radius = _checks.number("kl_radius", kl_radius, above=0.0)
+    if direction not in ("new_old", "old_new"):
+        raise ValueError(f"direction must be 'new_old' or 'old_new'; got {direction!r}")
+    return _algorithm(lambda pi, a: trust_region_step(pi, a, kl_radius, direction=direction))

@@ -1,0 +1,151 @@
+"""What an algorithm is, and how to run one."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _checks
+from ..solvers import adam, sgd
+
+
+class Algorithm(NamedTuple):
+    """A pair of functions, after the pattern of blackjax.
+
+    Attributes
+    ----------
+    init : callable
+        start -> state. The start is a policy or the parameters of one; a state has `log_pi`.
+    step : callable
+        state, signal -> (state, info). Pure: the same arguments give the same result, and what
+        happened is in `info`, as arrays over the batch.
+    """
+
+    init: Callable
+    step: Callable
+
+
+class PolicyState(NamedTuple):
+    """State of an algorithm that moves the policy itself."""
+
+    log_pi: np.ndarray
+
+
+class Run(NamedTuple):
+    """What `run` returns.
+
+    Attributes
+    ----------
+    log_pi : numpy.ndarray, shape (n_steps + 1, ..., A)
+        The policy at the start and after each step.
+    info
+        What each step reported, stacked along a first axis; None without steps.
+    state
+        The last state, from which another run can go on.
+    """
+
+    log_pi: np.ndarray
+    info: Any
+    state: Any
+
+
+def run(algorithm, start, signal_fn, n_steps, *, record=None):
+    """Run an algorithm on a batch of problems, and keep the path.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+    start : array_like
+        What `algorithm.init` takes: a policy or parameters.
+    signal_fn : callable
+        state -> Signal, evaluated before each step: all that the algorithm learns about the
+        problem. Random generators live in there.
+    n_steps : int
+    record : callable, optional
+        state, info -> array or NamedTuple of arrays, kept in place of `info`.
+
+    Returns
+    -------
+    Run
+
+    Examples
+    --------
+    >>> from klrl_lite.algorithms.mirror import mirror_descent
+    >>> from klrl_lite.signals import exact
+    >>> rise = run(mirror_descent(1.0), np.log([0.5, 0.5]), lambda s: exact(s.log_pi, [0, 1]), 3)
+    >>> (rise.log_pi[:, 1] - rise.log_pi[:, 0]).round(12).tolist()
+    [0.0, 1.0, 2.0, 3.0]
+    """
+    state = algorithm.init(start)
+    path, kept = [state.log_pi], []
+    for _ in range(n_steps):
+        state, info = algorithm.step(state, signal_fn(state))
+        path.append(state.log_pi)
+        kept.append(info if record is None else record(state, info))
+    return Run(_stack(path), _stack(kept), state)
+
+
+def _stack(items):
+    """Stack arrays, or NamedTuples of arrays; the start may lack the batch axes of later states."""
+    if not items:
+        return None
+    if isinstance(items[0], tuple):
+        return type(items[0])(*(_stack(field) for field in zip(*items, strict=True)))
+    return np.stack(np.broadcast_arrays(*items))
+
+
+def iterate(step, start, n_steps):
+    """Apply `step` again and again and keep the whole path.
+
+    Parameters
+    ----------
+    step : callable
+        Maps a state array to the next one of the same shape.
+    start : array_like, shape (...)
+    n_steps : int
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_steps + 1, ...)
+        The start and every state after it.
+
+    Examples
+    --------
+    >>> iterate(lambda x: x / 2, np.array([8.0]), 3).ravel().tolist()
+    [8.0, 4.0, 2.0, 1.0]
+    """
+    path = [np.asarray(start, dtype=float)]
+    for _ in range(n_steps):
+        path.append(step(path[-1]))
+    return np.stack(path)
+
+
+def log_ratio(log_p, log_q):
+    """Log p - log q, and 0 for an action that q cannot take (neither can p, then).
+
+    Parameters
+    ----------
+    log_p, log_q : numpy.ndarray, shape (..., A)
+
+    Examples
+    --------
+    >>> log_ratio(np.array([0.0, -np.inf]), np.array([0.0, -np.inf])).tolist()
+    [0.0, 0.0]
+    """
+    log_p, log_q = np.broadcast_arrays(log_p, log_q)
+    return np.subtract(log_p, log_q, where=log_q > -np.inf, out=np.zeros(log_p.shape))
+
+
+def make_optimizer(name, learning_rate):
+    """Return the pair (init, update) of the optimizer called "adam" or "sgd".
+
+    Examples
+    --------
+    >>> init, update = make_optimizer("sgd", 0.5)
+    >>> update(np.array([2.0]), init(np.zeros(1)))[0].tolist()
+    [1.0]
+    """
+    if name not in ("adam", "sgd"):
+        raise ValueError(f"optimizer must be 'adam' or 'sgd'; got {name!r}")
+    learning_rate = _checks.number("learning_rate", learning_rate, above=0.0)
+    return {"adam": adam, "sgd": sgd}[name](learning_rate)

@@ -1,0 +1,272 @@
+"""PPO: ascent on the clipped surrogate, and the parts that GRPO shares with it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _checks
+from ..signals import KL_TERMS, kl_gradient_term
+from ..simplex import _kl
+from .base import Algorithm, log_ratio, make_optimizer
+
+
+class PpoState(NamedTuple):
+    """Parameters, policy, optimizer and the critic's value of the prompt (0 without a critic)."""
+
+    theta: np.ndarray
+    log_pi: np.ndarray
+    optimizer: Any
+    value: np.ndarray
+
+
+class PpoInfo(NamedTuple):
+    """What a step did; arrays of shape (...).
+
+    Attributes
+    ----------
+    kl : numpy.ndarray
+        KL(new || old) spent.
+    surrogate : numpy.ndarray
+        Rise of the clipped surrogate.
+    clip_fraction : numpy.ndarray
+        Share of the batch's |advantage| whose gradient the clip has switched off.
+    outside_fraction : numpy.ndarray
+        Share of the batch with a ratio outside the interval, whatever the sign of its advantage:
+        what several trainers log as their clip fraction.
+    """
+
+    kl: np.ndarray
+    surrogate: np.ndarray
+    clip_fraction: np.ndarray
+    outside_fraction: np.ndarray
+
+
+def _limits(clip, clip_high, dual_clip):
+    clip = float(_checks.number("clip", clip, least=0.0, finite=False))
+    high = clip if clip_high is None else clip_high
+    high = float(_checks.number("clip_high", high, least=0.0, finite=False))
+    dual_clip = float(_checks.number("dual_clip", dual_clip, above=1.0, finite=False))
+    return 1.0 - clip, 1.0 + high, dual_clip
+
+
+def _ratio(log_ratio):
+    # Capped where it would overflow, so that no 0 times infinity arises.
+    return np.exp(np.minimum(_checks.on_actions("log_ratio", log_ratio, minus_inf=True), 700.0))
+
+
+def clipped_surrogate(log_ratio, signal, clip, *, clip_high=None, dual_clip=np.inf):
+    r"""PPO's objective, to be maximized: sum_a gain min(rho, 1 + clip) - loss max(rho, 1 - clip).
+
+    The same as the mean of min(rho A, clip(rho, 1 - clip, 1 + clip) A) over the samples.
+
+    Parameters
+    ----------
+    log_ratio : array_like, shape (..., A)
+        log rho = log pi - log pi_old.
+    signal : Signal
+        Of pi_old.
+    clip : float
+        >= 0; infinity for no clip.
+    clip_high : float, optional
+        Another limit above 1 than below ("clip-higher").
+    dual_clip : float
+        A second limit for negative advantages, loss min(max(rho, 1 - clip), dual_clip), > 1; verl
+        has 3, most trainers none.
+
+    Returns
+    -------
+    numpy.ndarray, shape (...)
+
+    Notes
+    -----
+    Source: Schulman et al., arXiv 1707.06347, eq. 7; dual clip: Ye et al., arXiv 1912.09729.
+
+    Examples
+    --------
+    >>> from klrl_lite.signals import exact
+    >>> signal = exact(np.log([0.5, 0.5]), [-1.0, 1.0])
+    >>> float(clipped_surrogate(np.log([0.5, 1.5]), signal, 0.2).round(12))
+    0.2
+    """
+    low, high, dual = _limits(clip, clip_high, dual_clip)
+    rho = _ratio(log_ratio)
+    up, down = np.minimum(rho, high), np.minimum(np.maximum(rho, low), dual)
+    return np.sum(signal.gain * up - signal.loss * down, axis=-1)
+
+
+def clipped_surrogate_gradient(log_ratio, signal, clip, *, clip_high=None, dual_clip=np.inf):
+    """Gradient of `clipped_surrogate` with respect to the log-probabilities.
+
+    gain rho [rho <= 1 + clip] - loss rho [rho >= 1 - clip]. The clip switches a term off on one
+    side only; on the other side the full force remains, and beyond the limit none pulls back.
+
+    Parameters
+    ----------
+    log_ratio, signal, clip, clip_high, dual_clip
+        As in `clipped_surrogate`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (..., A)
+        At a kink, the slope from inside the interval. Pull it back to parameters with
+        `policy.vjp`.
+
+    Examples
+    --------
+    >>> from klrl_lite.signals import exact
+    >>> signal = exact(np.log([0.5, 0.5]), [-1.0, 1.0])
+    >>> clipped_surrogate_gradient(np.log([1.5, 0.5]), signal, 0.2).round(12).tolist()
+    [-0.75, 0.25]
+    """
+    low, high, dual = _limits(clip, clip_high, dual_clip)
+    rho = _ratio(log_ratio)
+    felt = signal.gain * (rho <= high) - signal.loss * ((rho >= low) & (rho <= dual))
+    return rho * felt
+
+
+def reference_gradient(log_pi, log_old, log_ref, signal, kind):
+    r"""Gradient of the reference penalty with respect to the log-probabilities.
+
+    Parameters
+    ----------
+    log_pi, log_old, log_ref : array_like, shape (..., A)
+        Present policy, the one that was sampled, and the reference.
+    signal : Signal
+        Its `weight` says where the penalty was sampled.
+    kind : str
+        One of `signals.KL_TERMS`. "exact" sums KL(pi || pi_ref) over all actions, the others
+        take the estimator on the samples. "k1_in_reward" adds nothing here: the signal has it.
+
+    Returns
+    -------
+    numpy.ndarray, shape (..., A)
+
+    Examples
+    --------
+    >>> from klrl_lite.signals import exact
+    >>> pi, ref = np.log([0.5, 0.5]), np.log([0.25, 0.75])
+    >>> reference_gradient(pi, pi, ref, exact(pi, [0.0, 0.0]), "k3").round(12).tolist()
+    [0.25, -0.25]
+    """
+    if kind not in KL_TERMS:
+        raise ValueError(f"kind must be one of {', '.join(KL_TERMS)}; got {kind!r}")
+    if kind == "k1_in_reward":
+        return np.zeros(np.broadcast_shapes(np.shape(log_pi), np.shape(signal.weight)))
+    weight = np.exp(log_pi) if kind == "exact" else signal.weight
+    log_rho = np.zeros(()) if kind == "exact" else np.minimum(log_ratio(log_pi, log_old), 700.0)
+    # Where nothing was sampled there is nothing to differentiate.
+    here = (weight > 0) & (np.asarray(log_pi) > -np.inf)
+    d = np.where(here, log_ratio(log_pi, np.where(here, log_ref, -np.inf)), 0.0)
+    return weight * kl_gradient_term(d, kind, np.where(here, log_rho, 0.0))
+
+
+def ppo(
+    policy,
+    *,
+    clip=0.2,
+    epochs=4,
+    learning_rate=0.01,
+    optimizer="adam",
+    log_ref=None,
+    beta=0.0,
+    penalty="exact",
+    critic_rate=None,
+    clip_high=None,
+    dual_clip=np.inf,
+):
+    r"""Proximal policy optimization: several ascent steps on the clipped surrogate per batch.
+
+    Parameters
+    ----------
+    policy : Policy
+    clip, clip_high, dual_clip : float
+        As in `clipped_surrogate`.
+    epochs : int
+        Ascent steps on one batch. Only from the second one on does the clip act.
+    learning_rate : array_like, shape (...)
+    optimizer : {"adam", "sgd"}
+        Adam's moments are kept from batch to batch.
+    log_ref : array_like, shape (..., A), optional
+    beta : array_like, shape (...)
+        Coefficient of a reference penalty in the loss; it needs `log_ref`. A penalty in the
+        reward belongs into the signal instead.
+    penalty : str
+        How the penalty is estimated, one of `signals.KL_TERMS`.
+    critic_rate : array_like, shape (...), optional
+        Learn a critic, V <- V + critic_rate (mean advantage), in `state.value`. It is meant for
+        signals of the advantage r - V, whose mean is the critic's error; `signals.gae` makes
+        advantages for longer episodes.
+
+    Returns
+    -------
+    Algorithm
+        Starts from theta; reports a `PpoInfo`.
+
+    Notes
+    -----
+    clip = inf, epochs = 1 and "sgd" make it the policy gradient.
+    Source: Schulman et al., arXiv 1707.06347.
+
+    Examples
+    --------
+    >>> from klrl_lite import policies, signals
+    >>> init, step = ppo(policies.tabular(2), learning_rate=0.1)
+    >>> state = init(np.log([0.5, 0.5]))
+    >>> state, info = step(state, signals.exact(state.log_pi, [-1.0, 1.0]))
+    >>> bool(info.surrogate > 0), float(info.outside_fraction)
+    (True, 1.0)
+    """
+    _limits(clip, clip_high, dual_clip)
+    limits = {"clip": clip, "clip_high": clip_high, "dual_clip": dual_clip}
+    start_optimizer, update = make_optimizer(optimizer, learning_rate)
+    if _checks.number("epochs", epochs, least=1) % 1:
+        raise ValueError(f"epochs must be a whole number >= 1; got {epochs!r}")
+    beta = _checks.number("beta", beta, least=0.0)
+    if log_ref is None and np.any(beta > 0):
+        raise ValueError(f"log_ref must be given where beta > 0; got None and beta {beta}")
+    log_ref = None if log_ref is None else _checks.policy("log_ref", log_ref)
+    if penalty not in KL_TERMS:
+        raise ValueError(f"penalty must be one of {', '.join(KL_TERMS)}; got {penalty!r}")
+    if critic_rate is not None:
+        critic_rate = _checks.number("critic_rate", critic_rate, above=0.0)
+
+    def init(theta):
+        log_pi = policy.log_prob(theta)
+        theta = np.array(theta, dtype=float)
+        return PpoState(theta, log_pi, start_optimizer(theta), np.zeros(log_pi.shape[:-1]))
+
+    def slope(log_pi, log_old, signal):
+        gradient = clipped_surrogate_gradient(log_ratio(log_pi, log_old), signal, **limits)
+        if log_ref is None:
+            return gradient
+        pull = reference_gradient(log_pi, log_old, log_ref, signal, penalty)
+        return gradient - beta[..., None] * pull
+
+    def step(state, signal):
+        theta, log_pi, moments = state.theta, state.log_pi, state.optimizer
+        for _ in range(int(epochs)):
+            gradient = policy.vjp(theta, slope(log_pi, state.log_pi, signal))
+            increment, moments = update(gradient, moments)
+            theta = theta + increment
+            log_pi = policy.log_prob(theta)
+        value = state.value
+        if critic_rate is not None:
+            value = value + critic_rate * np.sum(signal.gain - signal.loss, axis=-1)
+        info = _ppo_info(log_pi, state.log_pi, signal, limits)
+        return PpoState(theta, log_pi, moments, value), info
+
+    return Algorithm(init, step)
+
+
+def _ppo_info(log_pi, log_old, signal, limits):
+    change = log_ratio(log_pi, log_old)
+    low, high, dual = _limits(**limits)
+    rho = _ratio(change)
+    force = np.sum(signal.gain + signal.loss, axis=-1)
+    off = signal.gain * (rho > high) + signal.loss * ((rho < low) | (rho > dual))
+    idle = np.sum(off, axis=-1) / np.where(force > 0, force, 1.0)
+    outside = np.sum(signal.weight * ((rho > high) | (rho < low)), axis=-1)
+    total = np.sum(signal.weight, axis=-1)
+    before = clipped_surrogate(np.zeros_like(change), signal, **limits)
+    rise = clipped_surrogate(change, signal, **limits) - before
+    return PpoInfo(_kl(log_pi, log_old), rise, idle, outside / np.where(total > 0, total, 1.0))

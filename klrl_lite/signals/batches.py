@@ -1,0 +1,182 @@
+"""The three arrays of a batch, and how to get them exactly or from samples."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import _checks
+from ._arguments import count, generator
+
+
+class Signal(NamedTuple):
+    """What a batch says about each action; arrays of shape (..., A).
+
+    Attributes
+    ----------
+    weight : numpy.ndarray
+        Share of the batch that took the action (its probability, if exact).
+    gain, loss : numpy.ndarray
+        Sums of weight max(A, 0) and of weight max(-A, 0) over the batch. They stay apart because
+        one action can be praised in one group and blamed in another, and a clip treats the two
+        differently; gain - loss is all that an unclipped algorithm needs.
+    """
+
+    weight: np.ndarray
+    gain: np.ndarray
+    loss: np.ndarray
+
+
+def _signal(weight, advantage):
+    return Signal(weight, weight * np.maximum(advantage, 0.0), weight * np.maximum(-advantage, 0.0))
+
+
+def _policy_and_values(log_pi, name, values):
+    log_pi, values = _checks.policy("log_pi", log_pi), _checks.on_actions(name, values)
+    _checks.same_actions(log_pi=log_pi, **{name: values})
+    return np.broadcast_arrays(log_pi, values)
+
+
+def exact(log_pi, advantage):
+    """Exact expectation over the policy: weight = pi, gain - loss = pi A.
+
+    Parameters
+    ----------
+    log_pi, advantage : array_like, shape (..., A)
+        The advantage is taken as it is. A constant added to it changes no unclipped direction,
+        but it changes signs, and so what a clip does.
+
+    Returns
+    -------
+    Signal
+
+    Examples
+    --------
+    >>> exact(np.log([0.5, 0.5]), [-1.0, 2.0]).gain.tolist()
+    [0.0, 1.0]
+    """
+    log_pi, advantage = _policy_and_values(log_pi, "advantage", advantage)
+    return _signal(np.exp(log_pi), advantage)
+
+
+def sampled(log_pi, advantage, n_samples, *, rng):
+    """Draw a batch of actions: weight = n_a / n, gain - loss = n_a A_a / n.
+
+    Parameters
+    ----------
+    log_pi, advantage : array_like, shape (..., A)
+        The advantage of an action does not depend on the other samples (see `grouped`).
+    n_samples : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Signal
+        Unbiased: its mean is `exact(log_pi, advantage)`.
+
+    Notes
+    -----
+    One multinomial draw for each cell of the batch, whatever n is.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> sampled(np.log([0.5, 0.5]), [-1.0, 2.0], 100, rng=rng).weight.sum().round(12)
+    np.float64(1.0)
+    """
+    log_pi, advantage = _policy_and_values(log_pi, "advantage", advantage)
+    n_samples = count("n_samples", n_samples)
+    return _signal(counts(log_pi, n_samples, rng=rng) / n_samples, advantage)
+
+
+def counts(log_pi, n_samples, *, rng):
+    """How often each action is drawn, (..., A); an impossible one never is.
+
+    Examples
+    --------
+    >>> counts(np.array([0.0, -np.inf]), 7, rng=np.random.default_rng(0)).tolist()
+    [7, 0]
+    """
+    rng = generator(rng)
+    # NumPy gives what rounding leaves over to the last category, which may be impossible. So the
+    # likeliest action goes last.
+    order = np.argsort(log_pi, axis=-1)
+    p = np.exp(np.take_along_axis(log_pi, order, axis=-1))
+    drawn = rng.multinomial(n_samples, p / p.sum(axis=-1, keepdims=True))
+    result = np.empty_like(drawn)
+    np.put_along_axis(result, order, drawn, axis=-1)
+    return result
+
+
+def advantage_of(signal, log_pi, *, divide_by="policy"):
+    """Advantage of each action as an algorithm sees it, (gain - loss) / pi.
+
+    Parameters
+    ----------
+    signal : Signal
+    log_pi : array_like, shape (..., A)
+        The policy that was sampled.
+    divide_by : {"policy", "weight"}
+        By pi: unbiased, noisy where an action is rare. By its share of the samples ("weight"):
+        the mean advantage of what was seen, 0 for what was not. That looks calmer than it is:
+        it hides how often an action came up, and its expectation is (1 - (1 - pi)^n) A.
+
+    Returns
+    -------
+    numpy.ndarray, shape (..., A)
+        0 where the divisor is.
+
+    Examples
+    --------
+    >>> log_pi = np.log([0.25, 0.75])
+    >>> advantage_of(exact(log_pi, [3.0, -1.0]), log_pi).tolist()
+    [3.0, -1.0]
+    """
+    if divide_by not in ("policy", "weight"):
+        raise ValueError(f"divide_by must be 'policy' or 'weight'; got {divide_by!r}")
+    log_pi = _checks.policy("log_pi", log_pi)
+    _checks.same_actions(gain=signal.gain, log_pi=log_pi)
+    total = signal.gain - signal.loss
+    share = np.exp(log_pi) if divide_by == "policy" else signal.weight
+    total, share = np.broadcast_arrays(total, share)
+    return np.divide(total, share, where=share > 0, out=np.zeros(total.shape))
+
+
+def aggregate(signal, lengths, kind):
+    """Weigh sequences of unequal length as a trainer does when it averages a loss over tokens.
+
+    Parameters
+    ----------
+    signal : Signal
+        One action for each sequence.
+    lengths : array_like, shape (A,) or (..., A)
+        Tokens in each sequence, > 0.
+    kind : {"seq-mean-token-sum", "seq-mean-token-mean", "token-mean"}
+        Sum the tokens of a sequence (the policy gradient); average them (factor 1/length, as in
+        the first GRPO paper: long answers count less); average over all tokens of the batch
+        (factor 1/mean length: right up to a step size that changes with the batch).
+
+    Returns
+    -------
+    Signal
+
+    Examples
+    --------
+    >>> signal = exact(np.log([0.5, 0.5]), [1.0, -1.0])
+    >>> aggregate(signal, [1, 4], "seq-mean-token-mean").loss.tolist()
+    [0.0, 0.125]
+    """
+    lengths = _checks.number("lengths", lengths, above=0.0)
+    _checks.same_actions(weight=signal.weight, lengths=lengths)
+    match kind:
+        case "seq-mean-token-sum":
+            factor = np.ones_like(lengths)
+        case "seq-mean-token-mean":
+            factor = 1.0 / lengths
+        case "token-mean":
+            factor = 1.0 / np.sum(signal.weight * lengths, axis=-1, keepdims=True)
+        case _:
+            raise ValueError(
+                "kind must be 'seq-mean-token-sum', 'seq-mean-token-mean' or 'token-mean'; "
+                f"got {kind!r}"
+            )
+    return Signal(*(factor * array for array in signal))

@@ -1,0 +1,168 @@
+"""Signals whose advantages are relative to a group of samples, drawn or in exact expectation."""
+
+from functools import lru_cache
+from itertools import combinations
+from math import comb
+
+import numpy as np
+from scipy.special import gammaln, xlogy
+
+from ._arguments import count
+from .batches import Signal, _policy_and_values, counts
+from .raw import group_rule
+
+
+def grouped(
+    log_pi,
+    reward,
+    group_size,
+    n_groups,
+    *,
+    rng,
+    normalize=True,
+    ddof=0,
+    std_floor=0.0,
+    floor_kind="add",
+    baseline="mean",
+    singleton="zero",
+):
+    """Draw `n_groups` groups of `group_size` actions and score each within its group.
+
+    Parameters
+    ----------
+    log_pi, reward : array_like, shape (..., A)
+    group_size, n_groups : int
+        G and the number of independent groups.
+    rng : numpy.random.Generator
+    normalize, ddof, std_floor, floor_kind, baseline, singleton
+        As in `group_advantages`.
+
+    Returns
+    -------
+    Signal
+        Averages over all samples of all groups.
+
+    Notes
+    -----
+    Only the counts of each group are drawn: memory grows with n_groups * A, not with G.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> signal = grouped(np.log([0.5, 0.5]), [0.0, 1.0], 4, 10, rng=rng)
+    >>> bool(np.isclose(signal.gain.sum(), signal.loss.sum()))
+    True
+    """
+    log_pi, reward = _policy_and_values(log_pi, "reward", reward)
+    size, n_groups = count("group_size", group_size), count("n_groups", n_groups)
+    rule = group_rule(normalize, ddof, std_floor, floor_kind, baseline, singleton)
+    shape = (*log_pi.shape[:-1], n_groups, log_pi.shape[-1])
+    drawn = counts(np.broadcast_to(log_pi[..., None, :], shape), size, rng=rng)
+    return _average(drawn / size, rule(drawn, reward[..., None, :], size), 1.0 / n_groups)
+
+
+def _average(share, advantage, probability):
+    """Signal of groups on the second last axis, each with its probability."""
+    parts = (share, share * np.maximum(advantage, 0.0), share * np.maximum(-advantage, 0.0))
+    return Signal(*(np.sum(probability * part, axis=-2) for part in parts))
+
+
+def grouped_expected(
+    log_pi,
+    reward,
+    group_size,
+    *,
+    normalize=True,
+    ddof=0,
+    std_floor=0.0,
+    floor_kind="add",
+    baseline="mean",
+    singleton="zero",
+    max_terms=200_000,
+):
+    """Exact expectation of `grouped` over its samples, for any number of groups.
+
+    Parameters
+    ----------
+    log_pi, reward : array_like, shape (..., A)
+    group_size : int
+    normalize, ddof, std_floor, floor_kind, baseline, singleton
+        As in `group_advantages`.
+    max_terms : int
+        Refuse a larger sum.
+
+    Returns
+    -------
+    Signal
+        weight = pi. For binary rewards with the std, gain - loss on the correct action is
+        E[sigma_G].
+
+    Raises
+    ------
+    ValueError
+        Also where the sum would have more than `max_terms` terms.
+
+    Notes
+    -----
+    A group matters only through how many of its members have each reward, so the sum runs over
+    the ways to put G samples on M distinct reward levels: C(G + M - 1, M - 1) terms, each
+    weighted by its multinomial probability. That is G + 1 for binary rewards, 969 for M = 4 and
+    G = 16, 5e5 for M = 6 and G = 32.
+
+    Examples
+    --------
+    >>> signal = grouped_expected(np.log([0.5, 0.5]), [0.0, 1.0], 2)
+    >>> signal.gain.tolist()
+    [0.0, 0.25]
+    """
+    log_pi, reward = _policy_and_values(log_pi, "reward", reward)
+    size, max_terms = count("group_size", group_size), count("max_terms", max_terms)
+    rule = group_rule(normalize, ddof, std_floor, floor_kind, baseline, singleton)
+    pi, (member, worth) = np.exp(log_pi), _levels(reward)
+    n_levels = worth.shape[-1]
+    if (n_terms := comb(size + n_levels - 1, n_levels - 1)) > max_terms:
+        raise ValueError(
+            f"max_terms must be at least {n_terms}, the ways to put group_size = {size} samples on "
+            f"{n_levels} reward levels; got {max_terms}"
+        )
+    mass = np.sum(pi[..., None] * member, axis=-2)
+    ways = _compositions(size, n_levels)
+    log_ways = gammaln(size + 1) - gammaln(ways + 1).sum(axis=-1)
+    gain, loss = np.zeros(mass.shape), np.zeros(mass.shape)
+    # In pieces, so that a large batch of large groups fits into memory.
+    piece = max(1, int(2e6 // max(1, mass.size)))
+    for start in range(0, n_terms, piece):
+        some = ways[start : start + piece]
+        log_weight = log_ways[start : start + piece] + xlogy(some, mass[..., None, :]).sum(axis=-1)
+        advantage = rule(some, worth[..., None, :], size)
+        part = _average(some / size, advantage, np.exp(log_weight)[..., None])
+        gain, loss = gain + part.gain, loss + part.loss
+    # Actions of one level share its gain in proportion to their probabilities.
+    per_mass = (np.divide(x, mass, where=mass > 0, out=np.zeros(mass.shape)) for x in (gain, loss))
+    return Signal(pi, *(pi * np.sum(member * x[..., None, :], axis=-1) for x in per_mass))
+
+
+def _levels(reward):
+    """Distinct rewards of each row: which action has which (..., A, M), and their values (..., M).
+
+    Rows with fewer levels than others are filled up with levels that no action has.
+    """
+    order = np.argsort(reward, axis=-1)
+    steps = np.diff(np.take_along_axis(reward, order, axis=-1), axis=-1) > 0
+    rank = np.concatenate([np.zeros((*steps.shape[:-1], 1), int), np.cumsum(steps, axis=-1)], -1)
+    level = np.empty_like(rank)
+    np.put_along_axis(level, order, rank, axis=-1)
+    member = level[..., None] == np.arange(rank.max(initial=0) + 1)
+    worth = np.where(member, reward[..., None], -np.inf).max(axis=-2)
+    return member, np.where(worth > -np.inf, worth, 0.0)
+
+
+@lru_cache(maxsize=32)
+def _compositions(total, parts):
+    """All ways to write `total` as an ordered sum of `parts` whole numbers >= 0 (stars, bars)."""
+    bars = np.array(list(combinations(range(total + parts - 1), parts - 1)), dtype=int)
+    bars = bars.reshape(comb(total + parts - 1, parts - 1), parts - 1)
+    first, last = (np.full((len(bars), 1), edge) for edge in (-1, total + parts - 1))
+    ways = np.diff(np.concatenate([first, bars, last], axis=1), axis=1) - 1
+    ways.flags.writeable = False
+    return ways

@@ -1,0 +1,179 @@
+"""Advantages of raw samples: along time (GAE), and within a group."""
+
+import numpy as np
+
+from .. import _checks
+from ._arguments import count
+
+
+def gae(rewards, values, last_value, done, discount, lam, *, truncated=None, final_values=None):
+    r"""Generalized advantage estimates, A_t = delta_t + discount lam (1 - cut_t) A_{t+1}.
+
+    delta_t = r_t + discount (1 - done_t) V(s_{t+1}) - V(s_t), along the last axis.
+
+    Parameters
+    ----------
+    rewards, values : array_like, shape (..., T)
+        r_t and V(s_t).
+    last_value : array_like, shape (...)
+        V of the state after the last step. It is what an episode cut off by the end of the
+        window is worth: a rollout that simply stopped there is bootstrapped from it.
+    done : array_like of bool, shape (..., T)
+        The episode ended for good at step t: the next state is worth nothing, and nothing flows
+        back across it.
+    discount, lam : array_like, shape (...)
+        Both in [0, 1].
+    truncated : array_like of bool, shape (..., T), optional
+        The episode was cut short at step t (a time limit) and another one follows in the window.
+        Nothing flows back across it, but the step bootstraps from `final_values[t]`. Leaving
+        this out and calling such a step `done` is what CleanRL does, and is biased.
+    final_values : array_like, shape (..., T), optional
+        V of the last observation of each truncated episode; read only where `truncated`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (..., T)
+        Advantages. The targets for a critic are these plus `values`.
+
+    Notes
+    -----
+    lam = 0 is the one-step error, lam = 1 the return minus V(s_t), whose bias from a wrong
+    critic is a pure baseline. Source: Schulman et al., arXiv 1506.02438, eq. 16.
+
+    Examples
+    --------
+    >>> gae([0.0, 1.0], [0.5, 0.5], 0.0, [False, True], 1.0, 1.0).tolist()
+    [0.5, 0.5]
+    """
+    rewards, values = _checks.on_actions("rewards", rewards), _checks.on_actions("values", values)
+    last_value = _checks.number("last_value", last_value)
+    discount = _checks.number("discount", discount, least=0.0, most=1.0)
+    lam = _checks.number("lam", lam, least=0.0, most=1.0)
+    done = _flags("done", done)
+    truncated = _flags("truncated", np.False_ if truncated is None else truncated)
+    if np.any(truncated) and final_values is None:
+        raise ValueError("final_values must be given where truncated is set; got None")
+    final_values = 0.0 if final_values is None else _checks.number("final_values", final_values)
+    shape = _checks.broadcast(
+        rewards=rewards, values=values, done=done, truncated=truncated, final_values=final_values
+    )
+    if not rewards.shape[-1] == values.shape[-1] == shape[-1]:
+        raise ValueError(
+            "rewards and values must have one entry for each step on the last axis; "
+            f"got {rewards.shape} and {values.shape} for {shape[-1]} steps"
+        )
+    batch = _checks.broadcast(
+        rewards=np.empty(shape[:-1]), last_value=last_value, discount=discount, lam=lam
+    )
+    values, done, truncated = (
+        np.broadcast_to(a, (*batch, shape[-1])) for a in (values, done, truncated)
+    )
+    following = np.concatenate(
+        [values[..., 1:], np.broadcast_to(last_value, batch)[..., None]], axis=-1
+    )
+    following = np.where(truncated, final_values, following)
+    delta = rewards + discount[..., None] * np.where(done, 0.0, following) - values
+    keep = np.where(done | truncated, 0.0, (discount * lam)[..., None])
+    advantage, later = np.empty(delta.shape), np.zeros(batch)
+    for t in reversed(range(shape[-1])):
+        later = delta[..., t] + keep[..., t] * later
+        advantage[..., t] = later
+    return advantage
+
+
+def _flags(name, value):
+    array = np.asarray(value)
+    if array.dtype.kind != "b" and not np.all((array == 0) | (array == 1)):
+        raise ValueError(f"{name} must be true or false; got {value!r}")
+    return array.astype(bool)
+
+
+def group_advantages(
+    rewards,
+    *,
+    normalize=True,
+    ddof=0,
+    std_floor=0.0,
+    floor_kind="add",
+    baseline="mean",
+    singleton="zero",
+):
+    r"""Group-relative advantages, A_i = (r_i - mean r) / std r, groups on the last axis.
+
+    Parameters
+    ----------
+    rewards : array_like, shape (..., G)
+    normalize : bool
+        Divide by the standard deviation of the group.
+    ddof : {0, 1}
+        Divide its sum of squares by G (the GRPO paper) or by G - 1 (most trainers; smaller
+        advantages by sqrt(1 - 1/G)).
+    std_floor : float
+        Keeps the division tame. Any value but 0 breaks the invariance to the reward's scale.
+    floor_kind : {"add", "max"}
+        std + std_floor or max(std, std_floor).
+    baseline : {"mean", "leave_one_out"}
+        Mean of the group, or of the others: larger by exactly G/(G - 1). The std is always that
+        of the whole group.
+    singleton : {"zero", "raw"}
+        What a group of one gets: nothing (it is its own mean) or its reward, as in verl.
+
+    Returns
+    -------
+    numpy.ndarray, shape (..., G)
+        A group of equal rewards gets 0 exactly, whatever rounding makes of its mean.
+
+    Examples
+    --------
+    >>> group_advantages([0.0, 0.0, 0.0, 1.0]).round(4).tolist()
+    [-0.5774, -0.5774, -0.5774, 1.7321]
+    """
+    rewards = _checks.on_actions("rewards", rewards)
+    rule = group_rule(normalize, ddof, std_floor, floor_kind, baseline, singleton)
+    return rule(np.ones(rewards.shape), rewards, rewards.shape[-1])
+
+
+def group_rule(normalize, ddof, std_floor, floor_kind, baseline, singleton):
+    """Check the options of a group; return f(counts, reward, group_size) -> advantages.
+
+    `counts[..., a]` members of the group have the reward `reward[..., a]`; 0 for absent ones.
+
+    Examples
+    --------
+    >>> rule = group_rule(True, 0, 0.0, "add", "mean", "zero")
+    >>> rule(np.array([3, 1]), np.array([0.0, 1.0]), 4).round(4).tolist()
+    [-0.5774, 1.7321]
+    """
+    ddof = 0 if ddof == 0 else count("ddof", ddof)
+    floor = float(_checks.number("std_floor", std_floor, least=0.0))
+    for name, value, known in (
+        ("floor_kind", floor_kind, ("add", "max")),
+        ("baseline", baseline, ("mean", "leave_one_out")),
+        ("singleton", singleton, ("zero", "raw")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be {known[0]!r} or {known[1]!r}; got {value!r}")
+
+    def advantages(counts, reward, size):
+        if size == 1:
+            return np.where(counts > 0, reward if singleton == "raw" else 0.0, 0.0)
+        if ddof >= size:
+            raise ValueError(f"ddof must be below the group size {size}; got {ddof}")
+        present = counts > 0
+        low = np.where(present, reward, np.inf).min(axis=-1, keepdims=True)
+        spread = np.where(present, reward, -np.inf).max(axis=-1, keepdims=True) - low
+        # In units of the group's range: ties are exact, and no square underflows.
+        unit = np.where(spread > 0, spread, 1.0)
+        x = np.where(present, (reward - low) / unit, 0.0)
+        mean = np.sum(counts * x, axis=-1, keepdims=True) / size
+        centred = np.where(present & (spread > 0), x - mean, 0.0)
+        if baseline == "leave_one_out":
+            centred = centred * (size / (size - 1))
+        if not normalize:
+            return spread * centred
+        square = np.sum(counts * np.square(x - mean), axis=-1, keepdims=True)
+        std = np.where(spread > 0, np.sqrt(square / (size - ddof)), 1.0)
+        floor_here = floor / unit
+        return centred / (std + floor_here if floor_kind == "add" else np.maximum(std, floor_here))
+
+    return advantages
