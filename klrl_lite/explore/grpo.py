@@ -142,7 +142,7 @@ def _crossings(table):
 
 def _style(kind):
     """Colour and dash of one kind of line, with a legend that all layers share."""
-    legend = {"title": None, "orient": "bottom", "labelFontSize": 12, "symbolSize": 400}
+    legend = {"title": None, "orient": "bottom", "columns": 2, "labelFontSize": 12}
 
     def channel(part):
         values = [look[part] for look in _KINDS.values()]

@@ -188,7 +188,7 @@ def _ratio_view(actions):
 def _kl_view():
     steps = {"sequence": {"start": 0, "stop": MOST_EPOCHS + 1, "as": "n"}}
     x = axis("n", "epochs", domain=[0, MOST_EPOCHS])
-    y = axis("spent", "KL(new‖old)", domain=[0, 0.6])
+    y = axis("spent", "KL(new||old)", domain=[0, 0.6])
     lines = [
         {
             "data": steps,

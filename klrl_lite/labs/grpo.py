@@ -13,7 +13,7 @@ PENALTIES = ("exact", "k3", "k1_in_reward")
 
 def grpo_state(
     p_ref, beta, group_size, *, baseline="mean", normalize=True, penalty="exact",
-    n_groups=16, n_steps=300, learning_rate=0.3, n_seeds=8, seed=0,
+    n_groups=16, n_steps=200, learning_rate=0.3, n_seeds=8, seed=0,
 ):  # fmt: skip
     """Compute what the lab of chapter 05 shows, for a reward of 0 or 1.
 

@@ -7,7 +7,13 @@ from showing import PHONE, WIDE, shown
 pytestmark = pytest.mark.browser
 
 # Finished chapters; a page that loses its formulas must not pass as a page without any.
-CHAPTERS = ("book/01_mirror_descent", "book/03_trpo", "book/05_grpo", "book/07_gibbs_thresholds")
+CHAPTERS = (
+    "book/01_mirror_descent",
+    "book/03_trpo",
+    "book/04_ppo",
+    "book/05_grpo",
+    "book/07_gibbs_thresholds",
+)
 
 
 @pytest.mark.parametrize("name", page_names())
