@@ -6,6 +6,7 @@ tolerance).
 
 import numpy as np
 
+from .._types import ArrayLike
 from . import flow, grpo, mirror, ppo, thresholds, trpo, two_kls
 
 ANSWERS = (
@@ -25,7 +26,7 @@ class Verdict(str):
     __repr__ = str.__str__
 
 
-def check_exercise(label, answer):
+def check_exercise(label: str, answer: ArrayLike) -> Verdict:
     """Compare an answer with what the package computes.
 
     Parameters

@@ -16,6 +16,7 @@ import pytest
 HERE = Path(__file__).parent
 MIRROR, THRESHOLDS = "01_mirror_descent", "07_gibbs_thresholds"
 TWO_KLS, FLOW = "02_two_kls", "06_replicator_flow"
+TRPO, PPO, GRPO = "03_trpo", "04_ppo", "05_grpo"
 
 SLIPS = [
     # chapter, file, the place, the slip, claims that must fail
@@ -49,6 +50,16 @@ SLIPS = [
     (FLOW, "flow.py", "-np.expm1(-rate)", "-np.expm1(-2 * rate)", {"R01", "S9.3"}),
     (FLOW, "gibbs.py", "reward - tau[..., None] * ratio", "reward + tau[..., None] * ratio",
      {"S9.2", "R02"}),
+    (TRPO, "algorithms/mirror.py", "log_s)[..., None] * scaled", "log_s)[..., None] * scaled**2",
+     {"S6.2", "S6.8", "S6.9"}),
+    (TRPO, "algorithms/trpo.py", "np.sqrt(2.0 *", "np.sqrt(1.0 *", {"S6.12"}),
+    (TRPO, "simplex.py", "d = log_p - log_q", "d = log_q - log_p", {"S6.10", "S6.14", "S6.15"}),
+    (PPO, "algorithms/ppo.py", "return rho * felt", "return felt", {"S7.3", "S7.6"}),
+    (PPO, "algorithms/ppo.py", "down = np.minimum(rho, high)", "down = np.maximum(rho, high)",
+     {"S7.2"}),
+    (GRPO, "signals/raw.py", "square / (size - ddof)", "square / (size - 1)", {"S8.1", "S8.10"}),
+    (GRPO, "equilibria/std.py", "1.0 / np.sqrt(success * (1.0 - success))",
+     "1.0 / (success * (1.0 - success))", {"S8.21"}),
 ]  # fmt: skip
 
 
@@ -75,7 +86,7 @@ def copy(root, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("chapter", [MIRROR, TWO_KLS, FLOW, THRESHOLDS])
+@pytest.mark.parametrize("chapter", [MIRROR, TWO_KLS, TRPO, PPO, GRPO, FLOW, THRESHOLDS])
 def test_the_copy_as_it_is_passes(root, copy, chapter):
     ids, records = failing(root, copy, chapter)
     assert records
