@@ -24,7 +24,7 @@ book      make the environment, run the notebooks, build the pages, print the fi
 test      the same, then every test: code, claims, stored notebooks, built pages
 live      open the notebooks in JupyterLab
 refresh   run notebooks and store their outputs in them (all, or those named)
-lint      check style and format of code and notebooks
+lint      check style and format of code and notebooks, and the types of klrl_lite
 lock      renew requirements*.lock from requirements*.txt
 clean     remove what `book` and `test` made; with --all the environment too
 """
@@ -43,7 +43,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     commands.add_parser("live", help="open the notebooks in JupyterLab; arguments go to it")
     refresh = commands.add_parser("refresh", help="store the outputs of the notebooks")
     refresh.add_argument("notebooks", nargs="*", help="default: every notebook in book/")
-    commands.add_parser("lint", help="check style and format").add_argument(
+    commands.add_parser("lint", help="check style, format and types").add_argument(
         "--fix", action="store_true", help="repair what can be repaired"
     )
     commands.add_parser("lock", help="renew the locks")

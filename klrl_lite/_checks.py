@@ -2,20 +2,22 @@
 
 import numpy as np
 
+from ._types import Array, ArrayLike, BoolArray
+
 #: How far the total mass of a "normalized" policy may be from 1. Rounding of a million
 #: float64 terms stays below 1e-12; a policy stored in float32 (about 1e-7) is refused on
 #: purpose, with the advice to call `log_normalize`.
 MASS_TOLERANCE = 1e-9
 
 
-def _first_bad(value, bad):
+def _first_bad(value: Array, bad: BoolArray) -> str:
     """Describe the first offending entry, with its index when there is more than one."""
     index = tuple(int(i) for i in np.argwhere(bad)[0])
     shown = np.asarray(value)[index]
     return f"{shown!r} at index {index}" if index else f"{shown!r}"
 
 
-def real_array(name, value):
+def real_array(name: str, value: ArrayLike) -> Array:
     """Return `value` as a float64 array; refuse what only looks like numbers."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a plain array, not a masked one: masks would be dropped")
@@ -28,7 +30,15 @@ def real_array(name, value):
     return array.astype(np.float64, copy=False)
 
 
-def number(name, value, *, above=-np.inf, least=-np.inf, most=np.inf, finite=True):
+def number(
+    name: str,
+    value: ArrayLike,
+    *,
+    above: float = -np.inf,
+    least: float = -np.inf,
+    most: float = np.inf,
+    finite: bool = True,
+) -> Array:
     """Check a real parameter of any batch shape against `above < value`, `least <= value <= most`.
 
     Parameters
@@ -63,7 +73,7 @@ def number(name, value, *, above=-np.inf, least=-np.inf, most=np.inf, finite=Tru
     return array
 
 
-def on_actions(name, value, *, minus_inf=False):
+def on_actions(name: str, value: ArrayLike, *, minus_inf: bool = False) -> Array:
     """Check an array over actions (last axis): at least one action, no NaN, no +inf."""
     array = real_array(name, value)
     if array.ndim == 0 or array.shape[-1] == 0:
@@ -79,7 +89,7 @@ def on_actions(name, value, *, minus_inf=False):
     return array
 
 
-def policy(name, log_p):
+def policy(name: str, log_p: ArrayLike) -> Array:
     """Check normalized log-probabilities: sum of exp over the last axis is 1."""
     array = on_actions(name, log_p, minus_inf=True)
     with np.errstate(over="ignore"):
@@ -93,7 +103,7 @@ def policy(name, log_p):
     return array
 
 
-def broadcast(**arrays):
+def broadcast(**arrays: ArrayLike) -> tuple[int, ...]:
     """Check that the named arrays broadcast together; say which shapes do not."""
     try:
         return np.broadcast_shapes(*(np.shape(a) for a in arrays.values()))
@@ -102,7 +112,7 @@ def broadcast(**arrays):
         raise ValueError(f"shapes must broadcast together; got {shapes}") from None
 
 
-def same_actions(**arrays):
+def same_actions(**arrays: ArrayLike) -> tuple[int, ...]:
     """Check that arrays over actions broadcast together and have the same number of actions.
 
     NumPy would stretch a single action over all of them, which is not a policy any more.

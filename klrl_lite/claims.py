@@ -19,12 +19,15 @@ keyword            verdict it supports      what it holds
 =================  =======================  ==================================================
 """
 
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from html import escape
+from typing import Any, Self
 
 import numpy as np
 
+from ._types import ArrayLike
 from .verdicts import EVIDENCE, VERDICTS, load, registry
 
 __all__ = [
@@ -52,7 +55,7 @@ _LABELS = {
     "other": "other convention",
 }
 
-_collector = ContextVar("collector", default=None)
+_collector: ContextVar[list[dict[str, Any]] | None] = ContextVar("collector", default=None)
 
 
 class ClaimError(AssertionError):
@@ -60,7 +63,7 @@ class ClaimError(AssertionError):
 
 
 @contextmanager
-def collect():
+def collect() -> Iterator[list[dict[str, Any]]]:
     """Collect the records of all checks made inside, without raising on those that fail.
 
     Examples
@@ -70,7 +73,7 @@ def collect():
     >>> records[0]["failure"]
     'the two sides differ by 1, tolerance 0.1'
     """
-    records = []
+    records: list[dict[str, Any]] = []
     token = _collector.set(records)
     try:
         yield records
@@ -78,7 +81,7 @@ def collect():
         _collector.reset(token)
 
 
-def derived_verdict(records):
+def derived_verdict(records: Iterable[dict[str, Any]]) -> str:
     """Name the verdict that the evidence of a claim's checks amounts to.
 
     Examples
@@ -90,7 +93,7 @@ def derived_verdict(records):
     return next((verdict for kind, verdict in EVIDENCE.items() if kind in kinds), "holds")
 
 
-def claim(ids, what=""):
+def claim(ids: str, what: str = "") -> "Claim":
     """Start a check of one claim, or of several claims that say the same.
 
     Parameters
@@ -128,10 +131,19 @@ def claim(ids, what=""):
 class Claim:
     """One check under way; see `claim`."""
 
-    def __init__(self, ids, what):
+    def __init__(self, ids: tuple[str, ...], what: str) -> None:
         self.ids, self.what = ids, what
 
-    def same(self, left, right, *, tol, why, relative=False, **rivals):
+    def same(
+        self,
+        left: ArrayLike,
+        right: ArrayLike,
+        *,
+        tol: float,
+        why: str,
+        relative: bool = False,
+        **rivals: Any,
+    ) -> "Result":
         """Check left = right, the largest difference over all entries against `tol`.
 
         Parameters
@@ -153,7 +165,9 @@ class Claim:
 
         return self._check("same", error, left, right, tol, why, MARGIN * tol, rivals)
 
-    def at_most(self, left, right, *, tol, why, **rivals):
+    def at_most(
+        self, left: ArrayLike, right: ArrayLike, *, tol: float, why: str, **rivals: Any
+    ) -> "Result":
         """Check left <= right everywhere, up to `tol`. Arguments as in `same`."""
 
         def error(a, b):
@@ -162,12 +176,23 @@ class Claim:
 
         return self._check("at most", error, left, right, tol, why, MARGIN * tol, rivals)
 
-    def order(self, steps, errors, expected, *, tol=0.05, why="finite steps", **rivals):
+    def order(
+        self,
+        steps: ArrayLike,
+        errors: ArrayLike,
+        expected: ArrayLike,
+        *,
+        tol: float = 0.05,
+        why: str = "finite steps",
+        **rivals: Any,
+    ) -> "Result":
         """Check errors ~ steps**expected: the slope of a log-log fit. Rivals are other orders."""
         slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
         return self.same(slope, expected, tol=tol, why=why, **rivals)
 
-    def estimate(self, mean, standard_error, exact, **rivals):
+    def estimate(
+        self, mean: ArrayLike, standard_error: ArrayLike, exact: ArrayLike, **rivals: Any
+    ) -> "Result":
         """Check a sampled mean against an exact value by its z-score, |z| <= 4."""
 
         def error(a, b):
@@ -250,10 +275,10 @@ def _json_number(x):
 class Result:
     """Outcome of a check (see `claim`), shown at once; its record is in the output's metadata."""
 
-    def __init__(self, record):
+    def __init__(self, record: dict[str, Any]) -> None:
         self.record = record
 
-    def show(self):
+    def show(self) -> Self:
         """Display the outcome if a notebook is there to display it; return self."""
         try:
             from IPython import get_ipython

@@ -1,13 +1,16 @@
 """Continuous-time limits: the replicator field, the closed-form flow to Gibbs, any other flow."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from . import _checks
+from ._types import Array, ArrayLike
 from .simplex import _centred, _log_normalize
 
 
-def replicator(log_pi, advantage):
+def replicator(log_pi: ArrayLike, advantage: ArrayLike) -> Array:
     """Replicator field d log pi_a / dt = A_a - E_pi[A]. Book: eq-replicator.
 
     Parameters
@@ -30,7 +33,7 @@ def replicator(log_pi, advantage):
     return _centred(advantage, log_pi)
 
 
-def kl_flow(t, log_pi0, log_gibbs, tau):
+def kl_flow(t: ArrayLike, log_pi0: ArrayLike, log_gibbs: ArrayLike, tau: ArrayLike) -> Array:
     """Exact flow of F_tau: pi_t ~ pi_0^w (pi*)^(1-w) with w = exp(-tau t). Book: eq-kl-flow.
 
     The solution of the replicator equation with the free-energy advantage: a straight line in
@@ -66,7 +69,14 @@ def kl_flow(t, log_pi0, log_gibbs, tau):
     return _log_normalize(np.where(log_pi0 == -np.inf, -np.inf, path), "log_pi0")
 
 
-def integrate(field, log_pi0, t_eval, *, rtol=1e-9, atol=1e-11):
+def integrate(
+    field: Callable[[float, Array], ArrayLike],
+    log_pi0: ArrayLike,
+    t_eval: ArrayLike,
+    *,
+    rtol: float = 1e-9,
+    atol: float = 1e-11,
+) -> Array:
     """Integrate d log pi/dt = field(t, log_pi) from time 0, for any field.
 
     Parameters
@@ -131,7 +141,7 @@ def integrate(field, log_pi0, t_eval, *, rtol=1e-9, atol=1e-11):
     return np.stack([policy(y) for y in solved.y.T])
 
 
-def _weighted(weight, log_p):
+def _weighted(weight: Array, log_p: Array) -> Array:
     """Weight times log_p, where a weight of exactly 0 also wins against -inf."""
     weight, log_p = np.broadcast_arrays(weight, log_p)
     return np.multiply(weight, log_p, where=weight > 0, out=np.zeros(log_p.shape))

@@ -3,10 +3,11 @@
 import numpy as np
 
 from . import _checks
+from ._types import Array, ArrayLike
 from .simplex import _below_best, _centred, _kl, _log_normalize, excess, expect
 
 
-def _system(log_ref, reward, tau):
+def _system(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> tuple[Array, Array, Array]:
     log_ref = _checks.policy("log_ref", log_ref)
     reward = _checks.on_actions("reward", reward)
     tau = _checks.number("tau", tau, above=0.0)
@@ -15,7 +16,7 @@ def _system(log_ref, reward, tau):
     return log_ref, reward, tau
 
 
-def log_gibbs(log_ref, reward, tau):
+def log_gibbs(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Array:
     r"""Gibbs policy pi*(a) = pi_ref(a) exp(r(a)/tau) / Z, the minimizer of F. Book: eq-gibbs.
 
     Parameters
@@ -50,7 +51,7 @@ def log_gibbs(log_ref, reward, tau):
     return _log_normalize(log_ref + _below_best(reward, log_ref) / tau[..., None], "log_ref")
 
 
-def log_partition(log_ref, reward, tau):
+def log_partition(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Array:
     r"""Log-partition function log Z = log E_ref[exp(r/tau)]; F* = -tau log Z. Book: eq-log-z.
 
     Parameters and errors as in `log_gibbs`.
@@ -95,7 +96,7 @@ def log_partition(log_ref, reward, tau):
     return np.where(log_sum > 0.0, ref_top + r_top / tau - pi_top, hot)[()]
 
 
-def free_energy(log_pi, log_ref, reward, tau):
+def free_energy(log_pi: ArrayLike, log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Array:
     r"""Free energy F(pi) = -E_pi[r] + tau KL(pi || pi_ref). Book: eq-free-energy.
 
     Parameters
@@ -125,7 +126,9 @@ def free_energy(log_pi, log_ref, reward, tau):
     return tau * _kl(log_pi, log_ref) - expect(log_pi, reward)
 
 
-def soft_advantage(log_pi, log_ref, reward, tau):
+def soft_advantage(
+    log_pi: ArrayLike, log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike
+) -> Array:
     r"""Free-energy advantage A = r - tau log(pi/pi_ref) - E_pi[same]. Book: eq-soft-advantage.
 
     Minus the gradient of F on the simplex, centred; it vanishes exactly at the Gibbs policy.
@@ -166,7 +169,7 @@ def soft_advantage(log_pi, log_ref, reward, tau):
     return np.where(possible, _centred(score, log_pi), 0.0)
 
 
-def heat_capacity(log_ref, reward, tau):
+def heat_capacity(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Array:
     r"""Heat capacity C = dU/dtau = Var*(r) / tau^2 with U = -E*[r]. Book: eq-heat-capacity.
 
     Parameters and errors as in `log_gibbs`.

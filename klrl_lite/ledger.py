@@ -1,12 +1,15 @@
 """The ledger: what the checks of executed notebooks say about the claims, taken together."""
 
 import json
+from collections.abc import Collection, Iterable, Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from .claims import derived_verdict
 
 
-def records_in(notebook):
+def records_in(notebook: dict[str, Any] | str | PathLike[str]) -> list[dict[str, Any]]:
     """Records of the checks in an executed notebook, in order.
 
     Parameters
@@ -24,13 +27,15 @@ def records_in(notebook):
     >>> records_in({"cells": [{"outputs": [{"metadata": {"klrl": {"ids": ["S1.1"]}}}]}]})
     [{'ids': ['S1.1']}]
     """
-    if not isinstance(notebook, dict):
-        notebook = json.loads(Path(notebook).read_text(encoding="utf-8"))
-    outputs = (o for cell in notebook["cells"] for o in cell.get("outputs", ()))
+    if isinstance(notebook, dict):
+        data = notebook
+    else:
+        data = json.loads(Path(notebook).read_text(encoding="utf-8"))
+    outputs = (o for cell in data["cells"] for o in cell.get("outputs", ()))
     return [o["metadata"]["klrl"] for o in outputs if "klrl" in o.get("metadata", {})]
 
 
-def by_claim(records):
+def by_claim(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Group records by claim id; a record of several claims stands under each.
 
     Examples
@@ -38,14 +43,16 @@ def by_claim(records):
     >>> list(by_claim([{"ids": ["S1.1", "S1.2"]}, {"ids": ["S1.1"]}]))
     ['S1.1', 'S1.2']
     """
-    grouped = {}
+    grouped: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         for name in record["ids"]:
             grouped.setdefault(name, []).append(record)
     return grouped
 
 
-def problems(entries, records, finished):
+def problems(
+    entries: Mapping[str, Any], records: Iterable[dict[str, Any]], finished: Collection[str]
+) -> list[str]:
     """Everything about the claims that must not be so, one sentence each.
 
     Parameters

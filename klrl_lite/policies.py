@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _checks
+from ._types import Array, ArrayLike, IntArray
 from .simplex import _log_normalize
 
 
@@ -33,13 +34,13 @@ class Policy(NamedTuple):
     name: str
     n_actions: int
     n_params: int
-    init: Callable
-    log_prob: Callable
-    jvp: Callable
-    vjp: Callable
+    init: Callable[..., Array]
+    log_prob: Callable[[ArrayLike], Array]
+    jvp: Callable[[ArrayLike, ArrayLike], Array]
+    vjp: Callable[[ArrayLike, ArrayLike], Array]
 
 
-def fisher_vector_product(policy, theta, v):
+def fisher_vector_product(policy: Policy, theta: ArrayLike, v: ArrayLike) -> Array:
     """Fisher matrix times a vector, F v = J^T (pi * J v) with J = d log pi / d theta.
 
     Parameters
@@ -80,7 +81,7 @@ def _arguments(n_params, theta, *, minus_inf=False, **other):
     return theta, *arrays.values()
 
 
-def _whole(name, value, least):
+def _whole(name: str, value: float, least: int) -> int:
     array = _checks.number(name, value, least=least)
     if array.ndim or array % 1:
         raise ValueError(f"{name} must be one whole number >= {least}; got {value!r}")
@@ -97,7 +98,7 @@ def _score_vjp(log_p, w):
     return w - np.exp(log_p) * np.sum(w, axis=-1, keepdims=True)
 
 
-def tabular(n_actions):
+def tabular(n_actions: int) -> Policy:
     """One logit for each action, log pi = theta - log sum exp theta.
 
     `init(log_pi=None)` gives the logits of a policy, or of the uniform one. A logit of -inf is an
@@ -129,7 +130,7 @@ def tabular(n_actions):
     return Policy("tabular", n, n, init, log_prob, jvp, vjp)
 
 
-def linear(features, log_base=None):
+def linear(features: ArrayLike, log_base: ArrayLike | None = None) -> Policy:
     """Logits linear in features, log pi = log_base + X theta - log sum exp of it.
 
     Parameters
@@ -170,7 +171,7 @@ def linear(features, log_base=None):
     return Policy("linear", n_actions, n_params, init, log_prob, jvp, vjp)
 
 
-def sequences(n_steps, vocabulary=2):
+def sequences(n_steps: int, vocabulary: int = 2) -> IntArray:
     """All sequences of K tokens, (V**K, K), in the order of the actions of `autoregressive`.
 
     Examples
@@ -197,7 +198,7 @@ def _contexts(n_steps, vocabulary):
     return np.concatenate(rows)
 
 
-def autoregressive(n_steps, n_hidden, *, vocabulary=2):
+def autoregressive(n_steps: int, n_hidden: int, *, vocabulary: int = 2) -> Policy:
     r"""Small network that writes a sequence token by token; its whole output space is enumerated.
 
     log pi(y) = sum_t log softmax(tanh(x_t W) U + c)[y_t], where x_t is the one-hot position and

@@ -5,11 +5,14 @@ closed form. The closed forms use other formulas than the general code, so that 
 the two is a test and not a tautology.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from . import _checks
+from ._types import Array, ArrayLike
 from .simplex import _log_normalize, excess
 
 
@@ -32,18 +35,18 @@ class Problem:
     2
     """
 
-    log_ref: np.ndarray
-    reward: np.ndarray
+    log_ref: Array
+    reward: Array
     name: str
-    known: dict = field(default_factory=dict, repr=False)
+    known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def n_actions(self):
+    def n_actions(self) -> int:
         """Number of actions, A."""
         return self.log_ref.shape[-1]
 
 
-def log_support(p_ref, log_p):
+def log_support(p_ref: ArrayLike, log_p: bool) -> tuple[Array, Array]:
     """Return (log p, log(1 - p)) for a probability given as p, or as log p if `log_p`.
 
     Examples
@@ -56,14 +59,14 @@ def log_support(p_ref, log_p):
         p = _checks.number("p_ref", p_ref, least=0.0, most=1.0)
         with np.errstate(divide="ignore"):
             return np.log(p), np.log1p(-p)
-    log_p = _checks.number("p_ref", p_ref, most=0.0, finite=False)
+    log_good = _checks.number("p_ref", p_ref, most=0.0, finite=False)
     with np.errstate(divide="ignore"):
         # log(1 - e^x): expm1 near 0, log1p far from it (Maechler 2012).
-        near = np.log(-np.expm1(np.maximum(log_p, -1.0)))
-        return log_p, np.where(log_p > -0.7, near, np.log1p(-np.exp(log_p)))
+        near = np.log(-np.expm1(np.maximum(log_good, -1.0)))
+        return log_good, np.where(log_good > -0.7, near, np.log1p(-np.exp(log_good)))
 
 
-def binary(p_ref, gap=1.0, *, log_p=False):
+def binary(p_ref: ArrayLike, gap: ArrayLike = 1.0, *, log_p: bool = False) -> Problem:
     """Two outcomes: correct (reward `gap`, reference mass p) and wrong (reward 0).
 
     Parameters
@@ -110,7 +113,7 @@ def _two_level_log_z(log_bad, log_good, x):
     return np.where(small, moved, np.logaddexp(log_bad, log_good + x))[()]
 
 
-def levels(log_mass, reward):
+def levels(log_mass: ArrayLike, reward: ArrayLike) -> Problem:
     """Reward levels with given reference log-masses (normalized here).
 
     Parameters
@@ -138,10 +141,10 @@ def levels(log_mass, reward):
     return Problem(_log_normalize(log_mass, "log_mass"), reward, "levels", known)
 
 
-def _hull_crossings(log_mass, reward):
+def _hull_crossings(log_mass: Array, reward: Array) -> Array:
     """Temperatures of equal weight along the upper concave hull, hottest first."""
     order = np.lexsort((log_mass, reward))
-    hull = []
+    hull: list[tuple[float, float]] = []
     for point in zip(reward[order], log_mass[order], strict=True):
         if point[1] == -np.inf:
             continue
@@ -162,7 +165,13 @@ def _below_chord(hull, point):
     return (y1 - y0) * (point[0] - x0) <= (point[1] - y0) * (x1 - x0)
 
 
-def chain(q_step, n_steps, step_gap=1.0, *, credit="all"):
+def chain(
+    q_step: ArrayLike,
+    n_steps: int,
+    step_gap: ArrayLike = 1.0,
+    *,
+    credit: str | Callable[[Array], ArrayLike] = "all",
+) -> Problem:
     """K independent steps, each right with probability q under the reference.
 
     Parameters
@@ -203,7 +212,7 @@ def chain(q_step, n_steps, step_gap=1.0, *, credit="all"):
         raise ValueError(f"credit must be 'all', 'additive' or a function; got {credit!r}")
     right = np.arange(n_steps + 1.0)
     share = right / n_steps
-    worth = share if credit == "additive" else _checks.on_actions("credit", credit(share))
+    worth = share if isinstance(credit, str) else _checks.on_actions("credit", credit(share))
     if worth.shape != share.shape:
         raise ValueError(f"credit must map shape {share.shape} to itself; got {worth.shape}")
     log_ref = _log_binomial(right, n_steps, q_step[..., None])
@@ -229,21 +238,21 @@ def _additive_forms(q, n_steps, step_gap):
     }
 
 
-def _scalar(name, value, **bounds):
+def _scalar(name: str, value: ArrayLike, **bounds: Any) -> float:
     array = _checks.number(name, value, **bounds)
     if array.ndim:
         raise ValueError(f"{name} must be a single number; got shape {array.shape}")
     return float(array)
 
 
-def _count(name, value):
+def _count(name: str, value: float) -> int:
     number = _scalar(name, value, least=1.0)
     if not number.is_integer():
         raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
     return int(number)
 
 
-def _generator(rng):
+def _generator(rng: np.random.Generator) -> np.random.Generator:
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy.random.Generator; got {type(rng).__name__}")
     return rng
@@ -282,7 +291,9 @@ def _log_binomial(m, n, q):
     return np.where(inside, log_mass, ends)
 
 
-def random_bandit(n_actions, *, rng, concentration=1.0):
+def random_bandit(
+    n_actions: int, *, rng: np.random.Generator, concentration: float = 1.0
+) -> Problem:
     """Draw a random problem: Dirichlet reference, standard normal rewards.
 
     Parameters
@@ -307,7 +318,7 @@ def random_bandit(n_actions, *, rng, concentration=1.0):
     )
 
 
-def random_energy(n_steps, sigma=1.0, *, rng):
+def random_energy(n_steps: int, sigma: float = 1.0, *, rng: np.random.Generator) -> Problem:
     """Random energy model: 2^K equally likely answers with independent N(0, K sigma^2) rewards.
 
     Knows `critical_tau` = sigma / sqrt(2 log 2), the freezing temperature as K grows

@@ -3,18 +3,19 @@
 Policies are normalized log-probabilities with the actions on the last axis.
 """
 
-from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr
 
 from . import _checks
+from ._types import Array, ArrayLike, ArrayMap
 
 # d + expm1(-d) = d^2 (1/2! - d/3! + d^2/4! - ...): ten terms reach 1e-17 for |d| < 0.1.
 _SERIES = [(-1.0) ** k / float(np.prod(np.arange(1, k + 3))) for k in range(10)]
 
 
-def excess(d):
+def excess(d: ArrayLike) -> Array:
     """Convex function d + exp(-d) - 1 without cancellation; excess(d) ~ d^2/2 near 0.
 
     It is what one action adds to a KL divergence per unit of mass. The textbook form
@@ -41,7 +42,7 @@ def excess(d):
         return np.where(small, x * x * series, far + np.expm1(-far))
 
 
-def log_normalize(logits):
+def log_normalize(logits: ArrayLike) -> Array:
     """Log-probabilities from logits, log p_a = x_a - log sum_b exp x_b. Book: eq-log-normalize.
 
     Parameters
@@ -69,11 +70,10 @@ def log_normalize(logits):
     >>> np.exp(log_normalize([0.0, np.log(3.0)])).round(12).tolist()
     [0.25, 0.75]
     """
-    x = _checks.on_actions("logits", logits, minus_inf=True)
-    return _log_normalize(x, "logits")
+    return _log_normalize(_checks.on_actions("logits", logits, minus_inf=True), "logits")
 
 
-def _log_normalize(x, name):
+def _log_normalize(x: Array, name: str) -> Array:
     top = np.argmax(x, axis=-1, keepdims=True)
     peak = np.take_along_axis(x, top, axis=-1)
     if np.any(peak == -np.inf):
@@ -85,7 +85,7 @@ def _log_normalize(x, name):
     return shifted
 
 
-def tilt(log_p, direction):
+def tilt(log_p: ArrayLike, direction: ArrayLike) -> Array:
     """Exponential tilt, q_a = p_a exp(d_a) / sum_b p_b exp(d_b). Book: eq-eg-step.
 
     Every closed-form update in the book is a tilt: the mirror step (direction eta * advantage),
@@ -115,13 +115,13 @@ def tilt(log_p, direction):
     return _log_normalize(log_p + _below_best(direction, log_p), "log_p")
 
 
-def _below_best(values, log_p):
+def _below_best(values: Array, log_p: Array) -> Array:
     """Values minus the best one that p can take: the same tilt, no digits lost to a constant."""
     best = np.where(log_p > -np.inf, values, -np.inf).max(axis=-1, keepdims=True)
     return values - np.where(best > -np.inf, best, 0.0)
 
 
-def _centred(values, log_p):
+def _centred(values: Array, log_p: Array) -> Array:
     """Values minus their mean under p; exactly 0 on the support if they are constant there."""
     log_p, values = np.broadcast_arrays(log_p, values)
     mode = np.argmax(log_p, axis=-1, keepdims=True)
@@ -130,7 +130,7 @@ def _centred(values, log_p):
     return shifted - expect(log_p, shifted)[..., None]
 
 
-def kl(log_p, log_q):
+def kl(log_p: ArrayLike, log_q: ArrayLike) -> Array:
     """KL(p || q) = sum_a p_a log(p_a / q_a), first argument first, always. Book: eq-kl.
 
     Parameters
@@ -164,7 +164,7 @@ def kl(log_p, log_q):
     return _kl(log_p, log_q)
 
 
-def _kl(log_p, log_q):
+def _kl(log_p: Array, log_q: Array) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         d = log_p - log_q
         p, q = np.exp(log_p), np.exp(log_q)
@@ -175,7 +175,7 @@ def _kl(log_p, log_q):
     return np.where(log_p == -np.inf, q, terms).sum(axis=-1)
 
 
-def entropy(log_p):
+def entropy(log_p: ArrayLike) -> Array:
     """Shannon entropy -sum_a p_a log p_a in nats, with 0 log 0 = 0. Book: eq-negative-entropy.
 
     Parameters
@@ -196,7 +196,7 @@ def entropy(log_p):
     return 0.0 - expect(log_p, np.where(log_p == -np.inf, 0.0, log_p))
 
 
-def expect(log_p, values):
+def expect(log_p: ArrayLike, values: ArrayLike) -> Array:
     """Expect f under p, E_p[f] = sum_a p_a f_a over the last axis.
 
     Parameters
@@ -217,11 +217,14 @@ def expect(log_p, values):
     return (np.exp(log_p) * values).sum(axis=-1)
 
 
-MirrorMap = namedtuple("MirrorMap", "name psi grad grad_inverse")
-MirrorMap.__doc__ = """A strictly convex potential psi, its gradient and the inverse of that.
+class MirrorMap(NamedTuple):
+    """Strictly convex psi, (..., n) to (...); its gradient and the inverse of that, to (..., n)."""
 
-`psi` maps (..., n) to (...), the other two map (..., n) to (..., n).
-"""
+    name: str
+    psi: ArrayMap
+    grad: ArrayMap
+    grad_inverse: ArrayMap
+
 
 EUCLIDEAN = MirrorMap(
     "half squared norm", lambda x: 0.5 * np.sum(np.square(x), axis=-1), lambda x: x, lambda y: y
@@ -237,7 +240,7 @@ BURG = MirrorMap(
 )
 
 
-def bregman(mirror_map, x, y):
+def bregman(mirror_map: MirrorMap, x: ArrayLike, y: ArrayLike) -> Array:
     """Bregman divergence psi(x) - psi(y) - <grad psi(y), x - y>. Book: eq-bregman.
 
     Parameters
@@ -271,7 +274,7 @@ def bregman(mirror_map, x, y):
     return at_x - at_y - np.sum(slope * (x - y), axis=-1)
 
 
-def project_to_simplex(x):
+def project_to_simplex(x: ArrayLike) -> Array:
     """Euclidean projection onto the simplex, argmin_p ||p - x||^2. Book: eq-projection.
 
     Parameters
@@ -293,15 +296,14 @@ def project_to_simplex(x):
     [0.6, 0.4, 0.0]
     """
     x = _checks.on_actions("x", x)
-    x = x - x.max(axis=-1, keepdims=True)  # changes nothing, and 1e17 - 1 is not 1e17 any more
-    ordered = -np.sort(-x, axis=-1)
-    count = np.arange(1, x.shape[-1] + 1)
-    theta = (np.cumsum(ordered, axis=-1) - 1.0) / count
+    y: Array = x - x.max(axis=-1, keepdims=True)  # the same, and 1e17 - 1 is not 1e17 any more
+    ordered = -np.sort(-y, axis=-1)
+    theta = (np.cumsum(ordered, axis=-1) - 1.0) / np.arange(1, y.shape[-1] + 1)
     active = np.sum(ordered > theta, axis=-1, keepdims=True)
-    return np.maximum(x - np.take_along_axis(theta, active - 1, axis=-1), 0.0)
+    return np.maximum(y - np.take_along_axis(theta, active - 1, axis=-1), 0.0)
 
 
-def fisher_inner(u, v, log_p):
+def fisher_inner(u: ArrayLike, v: ArrayLike, log_p: ArrayLike) -> Array:
     """Fisher inner product of two directions in log-probability, Cov_p(u, v). Book: eq-fisher.
 
     A direction u moves the policy as dp_a = p_a (u_a - E_p[u]); a constant moves nothing.
@@ -326,7 +328,7 @@ def fisher_inner(u, v, log_p):
     return expect(log_p, _centred(u, log_p) * _centred(v, log_p))
 
 
-def fisher_cosine(u, v, log_p):
+def fisher_cosine(u: ArrayLike, v: ArrayLike, log_p: ArrayLike) -> Array:
     """Cosine of the angle between two directions in the Fisher metric at p.
 
     Parameters and shapes as in `fisher_inner`.

@@ -1,18 +1,52 @@
 """Batched numerical solvers that report what happened in each cell of a batch as data."""
 
-from collections import namedtuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import _checks
-
-BisectInfo = namedtuple("BisectInfo", "converged bracketed n_iter")
-CGInfo = namedtuple("CGInfo", "converged n_iter residual")
-BacktrackInfo = namedtuple("BacktrackInfo", "accepted n_iter")
-AdamState = namedtuple("AdamState", "step mean square")
+from ._types import Array, ArrayLike, ArrayMap, BoolArray, IntArray
 
 
-def bisect(f, low, high, *, rtol=4e-16, max_iter=200):
+class BisectInfo(NamedTuple):
+    """What `bisect` did in each cell; `n_iter` counts for all of them."""
+
+    converged: BoolArray
+    bracketed: BoolArray
+    n_iter: int
+
+
+class CGInfo(NamedTuple):
+    """What `conjugate_gradient` did in each cell."""
+
+    converged: BoolArray
+    n_iter: IntArray
+    residual: Array
+
+
+class BacktrackInfo(NamedTuple):
+    """What `backtrack` did in each cell."""
+
+    accepted: BoolArray
+    n_iter: IntArray
+
+
+class AdamState(NamedTuple):
+    """Updates so far, and the running means of the gradient and of its square."""
+
+    step: int
+    mean: Array
+    square: Array
+
+
+#: theta -> state; and gradient, state -> (increment, state).
+Optimizer: TypeAlias = tuple[Callable[[ArrayLike], Any], Callable[[Array, Any], tuple[Array, Any]]]
+
+
+def bisect(
+    f: ArrayMap, low: ArrayLike, high: ArrayLike, *, rtol: float = 4e-16, max_iter: int = 200
+) -> tuple[Array, BisectInfo]:
     """Find a sign change of `f` in [low, high], elementwise over a batch.
 
     Parameters
@@ -68,7 +102,9 @@ def bisect(f, low, high, *, rtol=4e-16, max_iter=200):
     return x, BisectInfo(done & bracketed, bracketed, n_iter)
 
 
-def conjugate_gradient(matvec, b, *, max_iter, rtol=1e-10):
+def conjugate_gradient(
+    matvec: ArrayMap, b: ArrayLike, *, max_iter: int, rtol: ArrayLike = 1e-10
+) -> tuple[Array, CGInfo]:
     """Solve A x = b for a symmetric positive semidefinite A, given as a product with vectors.
 
     Parameters
@@ -125,7 +161,13 @@ def conjugate_gradient(matvec, b, *, max_iter, rtol=1e-10):
     return size * x, CGInfo(residual <= rtol, n_iter, residual)
 
 
-def backtrack(accept, first, *, shrink=0.5, max_iter=10):
+def backtrack(
+    accept: Callable[[Array], BoolArray],
+    first: ArrayLike,
+    *,
+    shrink: float = 0.5,
+    max_iter: int = 10,
+) -> tuple[Array, BacktrackInfo]:
     """Try `first`, `first` shrink, `first` shrink^2, ... until accepted, elementwise over a batch.
 
     Parameters
@@ -165,7 +207,9 @@ def backtrack(accept, first, *, shrink=0.5, max_iter=10):
     return np.where(accepted, scale, 0.0), BacktrackInfo(accepted, n_iter)
 
 
-def adam(learning_rate, *, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def adam(
+    learning_rate: ArrayLike, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+) -> Optimizer:
     """Adam with bias correction, as a pair (init, update), for a batch of runs.
 
     Parameters
@@ -212,7 +256,7 @@ def adam(learning_rate, *, beta1=0.9, beta2=0.999, epsilon=1e-8):
     return init, update
 
 
-def sgd(learning_rate):
+def sgd(learning_rate: ArrayLike) -> Optimizer:
     """Plain gradient ascent in the form of `adam`: the increment is learning_rate * gradient.
 
     Examples

@@ -1,19 +1,21 @@
 """Support thresholds: where a binary reward takes over, how sharply, and how both scale."""
 
-from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
 from . import _checks
+from ._types import Array, ArrayLike, BoolArray, ComplexArray
 from .problems import _count, log_support
 from .solvers import bisect
 
-Peak = namedtuple("Peak", "tau height")
-Crossing = namedtuple("Crossing", "tau log_odds tau_se log_odds_se converged")
+Peak = NamedTuple("Peak", [("tau", Array), ("height", Array)])  # noqa: UP014
+Crossing = NamedTuple("Crossing", [("tau", Array), ("log_odds", Array), ("tau_se", Array),  # noqa: UP014
+                                   ("log_odds_se", Array), ("converged", BoolArray)])  # fmt: skip
 
 
-def log_odds_against(p_ref, *, log_p=False):
+def log_odds_against(p_ref: ArrayLike, *, log_p: bool = False) -> Array:
     """L = log((1 - p)/p), the price of the correct outcome in nats. Book: eq-log-odds.
 
     Parameters
@@ -44,7 +46,7 @@ def log_odds_against(p_ref, *, log_p=False):
     return np.where(middle, np.log1p(one_minus_2p / p), log_bad - log_good)[()]
 
 
-def critical_tau(p_ref, gap=1.0, *, log_p=False):
+def critical_tau(p_ref: ArrayLike, gap: ArrayLike = 1.0, *, log_p: bool = False) -> Array:
     """Temperature at which the Gibbs policy is right half the time, gap/L. Book: eq-tau-c.
 
     Parameters
@@ -71,7 +73,9 @@ def critical_tau(p_ref, gap=1.0, *, log_p=False):
     return np.where(crosses, gap / np.where(crosses, log_odds, 1.0), np.inf)[()]
 
 
-def success_probability(p_ref, gap, tau, *, log_p=False):
+def success_probability(
+    p_ref: ArrayLike, gap: ArrayLike, tau: ArrayLike, *, log_p: bool = False
+) -> Array:
     """Gibbs probability of the correct outcome, sigmoid(gap/tau - L). Book: eq-success.
 
     Parameters
@@ -98,7 +102,9 @@ def success_probability(p_ref, gap, tau, *, log_p=False):
     return expit(gap / tau - log_odds)
 
 
-def crossover_width(p_ref, gap=1.0, *, level=0.1, log_p=False):
+def crossover_width(
+    p_ref: ArrayLike, gap: ArrayLike = 1.0, *, level: ArrayLike = 0.1, log_p: bool = False
+) -> Array:
     """Temperature interval from success 1 - level down to level. Book: eq-width.
 
     With l = log((1 - level)/level) it is 2 l gap / (L^2 - l^2), exactly.
@@ -132,7 +138,7 @@ def crossover_width(p_ref, gap=1.0, *, level=0.1, log_p=False):
     return np.where(falls, 2.0 * edge * gap / product, np.inf)[()]
 
 
-def heat_capacity_peak(p_ref, gap=1.0, *, log_p=False):
+def heat_capacity_peak(p_ref: ArrayLike, gap: ArrayLike = 1.0, *, log_p: bool = False) -> Peak:
     """Where the heat capacity of a binary reward peaks, and how high. Book: eq-capacity-peak.
 
     With x = gap/tau the peak solves tanh((x - L)/2) = 2/x, and its height is x^2/4 - 1, here
@@ -165,7 +171,9 @@ def heat_capacity_peak(p_ref, gap=1.0, *, log_p=False):
     return Peak(gap / x, x * x * expit(y) * expit(-y) * np.ones_like(gap))
 
 
-def fisher_zeros(p_ref, gap=1.0, n_zeros=3, *, log_p=False):
+def fisher_zeros(
+    p_ref: ArrayLike, gap: ArrayLike = 1.0, n_zeros: int = 3, *, log_p: bool = False
+) -> ComplexArray:
     """Zeros of Z in the complex plane of 1/tau nearest to the real axis. Book: eq-zeros.
 
     Parameters
@@ -190,11 +198,11 @@ def fisher_zeros(p_ref, gap=1.0, n_zeros=3, *, log_p=False):
     if not np.all(np.isfinite(log_odds)):
         raise ValueError("p_ref must be strictly between 0 and 1; zeros need both outcomes")
     _checks.broadcast(p_ref=log_odds, gap=gap)
-    odd = np.pi * (2 * np.arange(_count("n_zeros", n_zeros)) + 1)
-    return (log_odds[..., None] + 1j * odd) / gap[..., None]
+    odd: ComplexArray = 1j * (np.pi * (2 * np.arange(_count("n_zeros", n_zeros)) + 1))
+    return (log_odds[..., None] + odd) / gap[..., None]
 
 
-def collapse_spread(x, y, n_points=200):
+def collapse_spread(x: ArrayLike, y: ArrayLike, n_points: int = 200) -> float:
     """How far curves y(x) are from one common curve: the largest vertical distance.
 
     Parameters
@@ -224,7 +232,7 @@ def collapse_spread(x, y, n_points=200):
     return float(np.ptp(common, axis=0).max())
 
 
-def pass_at_k(n, c, k):
+def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> Array:
     """Unbiased pass@k from n samples with c correct, 1 - C(n - c, k)/C(n, k). Book: eq-pass-at-k.
 
     Parameters
@@ -268,7 +276,9 @@ def pass_at_k(n, c, k):
     return -np.expm1(log_miss)[()]
 
 
-def fit_crossing(tau, success, trials=None, *, max_iter=100):
+def fit_crossing(
+    tau: ArrayLike, success: ArrayLike, trials: ArrayLike | None = None, *, max_iter: int = 100
+) -> Crossing:
     """Fit success = sigmoid(L (tau_c/tau - 1)): where a measured curve crosses, and how sharply.
 
     Parameters
@@ -308,7 +318,6 @@ def fit_crossing(tau, success, trials=None, *, max_iter=100):
     scale = np.mean(1.0 / tau)
     design = np.stack([1.0 / (tau * scale), -np.ones_like(tau)], axis=-1)  # slope, L
     theta, converged = np.zeros((*shape, 2)), np.zeros(shape, bool)
-
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for _ in range(max_iter):
             p = expit(np.einsum("...pi,...i->...p", design, theta))

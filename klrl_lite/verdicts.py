@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 #: What a verdict needs to be shown with: evidence of a check -> verdict.
 EVIDENCE = {
@@ -14,7 +15,7 @@ VERDICTS = ("holds", *EVIDENCE.values(), "analogy")
 
 
 @cache
-def registry():
+def registry() -> dict[str, Any]:
     """All claims of `book/claims.yml` by id; empty where the file is not at hand.
 
     The file is looked for beside the package and above the current folder, so that a notebook
@@ -33,7 +34,7 @@ def registry():
     return {}
 
 
-def load(path):
+def load(path: str | Path) -> dict[str, Any]:
     """Read and check a claims file; ValueError names the claim and what is wrong with it.
 
     Examples
@@ -61,7 +62,7 @@ def load(path):
                 raise ValueError(f"claim {name} must have a {key}")
         if entry["verdict"] not in VERDICTS:
             raise ValueError(f"claim {name} has the unknown verdict {entry['verdict']!r}")
-        key = needed.get(entry["verdict"])
-        if key and not entry.get(key):
-            raise ValueError(f"claim {name} ({entry['verdict']}) must have a {key}")
+        extra = needed.get(entry["verdict"])
+        if extra and not entry.get(extra):
+            raise ValueError(f"claim {name} ({entry['verdict']}) must have a {extra}")
     return entries

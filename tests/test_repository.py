@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-SKIPPED = {".git", ".venv", "_build", ".ruff_cache", ".pytest_cache", ".hypothesis", "__pycache__"}
+SKIPPED = {".git", ".venv", "_build", "__pycache__"}
+SKIPPED |= {".ruff_cache", ".mypy_cache", ".pytest_cache", ".hypothesis"}
 SUFFIXES = {
     ".py",
     ".toml",

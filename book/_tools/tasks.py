@@ -38,18 +38,20 @@ def refresh(env: Environment, names: Sequence[str]) -> int:
 
 
 def lint(env: Environment, *, fix: bool = False) -> int:
-    """Check style and format of code and notebooks with ruff."""
+    """Check style and format of code and notebooks with ruff, types with mypy."""
     ruff = [env.python, "-m", "ruff"]
     steps = [
         [*ruff, "check", *(["--fix"] if fix else []), "."],
         [*ruff, "format", *([] if fix else ["--check"]), "."],
+        [env.python, "-m", "mypy"],
     ]
     return max([subprocess.call(step, cwd=env.root, env=env.variables()) for step in steps])
 
 
 def clean(root: Path, *, everything: bool = False) -> int:
     """Remove what the commands have made, and nothing else."""
-    gone = [root / name for name in ("_build", ".pytest_cache", ".ruff_cache", ".hypothesis")]
+    caches = (".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis")
+    gone = [root / name for name in ("_build", *caches)]
     gone += root.glob("*.egg-info")
     gone += (p for top in ("klrl_lite", "book", "tests") for p in (root / top).rglob("__pycache__"))
     folder = folder_of(root)

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
-from ..solvers import adam, sgd
+from .._types import Array, ArrayLike, ArrayMap
+from ..signals import Signal
+from ..solvers import Optimizer, adam, sgd
 
 
 class Algorithm(NamedTuple):
@@ -21,14 +23,14 @@ class Algorithm(NamedTuple):
         happened is in `info`, as arrays over the batch.
     """
 
-    init: Callable
-    step: Callable
+    init: Callable[[ArrayLike], Any]
+    step: Callable[[Any, Signal], tuple[Any, Any]]
 
 
 class PolicyState(NamedTuple):
     """State of an algorithm that moves the policy itself."""
 
-    log_pi: np.ndarray
+    log_pi: Array
 
 
 class Run(NamedTuple):
@@ -44,12 +46,19 @@ class Run(NamedTuple):
         The last state, from which another run can go on.
     """
 
-    log_pi: np.ndarray
+    log_pi: Array
     info: Any
     state: Any
 
 
-def run(algorithm, start, signal_fn, n_steps, *, record=None):
+def run(
+    algorithm: Algorithm,
+    start: ArrayLike,
+    signal_fn: Callable[[Any], Signal],
+    n_steps: int,
+    *,
+    record: Callable[[Any, Any], Any] | None = None,
+) -> Run:
     """Run an algorithm on a batch of problems, and keep the path.
 
     Parameters
@@ -94,7 +103,7 @@ def _stack(items):
     return np.stack(np.broadcast_arrays(*items))
 
 
-def iterate(step, start, n_steps):
+def iterate(step: ArrayMap, start: ArrayLike, n_steps: int) -> Array:
     """Apply `step` again and again and keep the whole path.
 
     Parameters
@@ -120,7 +129,7 @@ def iterate(step, start, n_steps):
     return np.stack(path)
 
 
-def log_ratio(log_p, log_q):
+def log_ratio(log_p: ArrayLike, log_q: ArrayLike) -> Array:
     """Log p - log q, and 0 for an action that q cannot take (neither can p, then).
 
     Parameters
@@ -136,7 +145,7 @@ def log_ratio(log_p, log_q):
     return np.subtract(log_p, log_q, where=log_q > -np.inf, out=np.zeros(log_p.shape))
 
 
-def make_optimizer(name, learning_rate):
+def make_optimizer(name: str, learning_rate: ArrayLike) -> Optimizer:
     """Return the pair (init, update) of the optimizer called "adam" or "sgd".
 
     Examples

@@ -3,10 +3,11 @@
 import numpy as np
 
 from .. import _checks
+from .._types import Array, ArrayLike, ArrayMap, BoolArray
 from ..simplex import project_to_simplex
 
 
-def euclidean_step(x, gradient, eta):
+def euclidean_step(x: ArrayLike, gradient: ArrayLike, eta: ArrayLike) -> Array:
     """Projected gradient step, the projection of x - eta g onto the simplex. Book: eq-pgd-step.
 
     Parameters
@@ -32,7 +33,9 @@ def euclidean_step(x, gradient, eta):
     return project_to_simplex(x - eta[..., None] * gradient)
 
 
-def euclidean_descent(gradient, x0, eta, n_steps):
+def euclidean_descent(
+    gradient: ArrayMap, x0: ArrayLike, eta: ArrayLike, n_steps: int
+) -> tuple[Array, BoolArray]:
     """Projected gradient descent on the simplex, frozen where the gradient is not finite.
 
     The free energy has an infinite slope at every face, so that a step which lands on one has

@@ -1,26 +1,31 @@
 """GRPO: PPO's surrogate with group-relative advantages and a reference penalty in the loss."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from .. import _checks
-from ..signals import KL_TERMS, grouped, grouped_expected
-from .base import log_ratio
+from .._types import ArrayLike
+from ..policies import Policy
+from ..signals import KL_TERMS, Signal, grouped, grouped_expected
+from .base import Algorithm, log_ratio
 from .ppo import ppo
 
 
 def grpo(
-    policy,
+    policy: Policy,
     *,
-    log_ref,
-    beta,
-    penalty="exact",
-    clip=0.2,
-    epochs=1,
-    learning_rate=0.01,
-    optimizer="adam",
-    clip_high=None,
-    dual_clip=np.inf,
-):
+    log_ref: ArrayLike,
+    beta: ArrayLike,
+    penalty: str = "exact",
+    clip: float = 0.2,
+    epochs: int = 1,
+    learning_rate: ArrayLike = 0.01,
+    optimizer: str = "adam",
+    clip_high: float | None = None,
+    dual_clip: float = np.inf,
+) -> Algorithm:
     r"""Group-relative policy optimization: no critic, advantages from `group_signal`.
 
     Ascends the clipped surrogate of the group's advantages minus beta times the penalty, per
@@ -35,8 +40,8 @@ def grpo(
         scale of the reward (no std; and leave-one-out, or tau = beta G/(G - 1)).
     penalty : str
         One of `signals.KL_TERMS`: "exact"; "k3", the loss of the first GRPO paper and the wrong
-        gradient; "k3_corrected", times the importance ratio (an option in trainers); "k1" (no force),
-        "k2"; "k1_in_reward", which is left to the signal.
+        gradient; "k3_corrected", times the importance ratio (an option in trainers); "k1" (no
+        force), "k2"; "k1_in_reward", which is left to the signal.
     clip, epochs, learning_rate, optimizer, clip_high, dual_clip
         As in `ppo`. With one epoch the clip is idle.
 
@@ -75,16 +80,16 @@ def grpo(
 
 
 def group_signal(
-    reward,
-    group_size,
-    n_groups=None,
+    reward: ArrayLike,
+    group_size: int,
+    n_groups: int | None = None,
     *,
-    rng=None,
-    log_ref=None,
-    beta=0.0,
-    penalty="exact",
-    **options,
-):
+    rng: np.random.Generator | None = None,
+    log_ref: ArrayLike | None = None,
+    beta: ArrayLike = 0.0,
+    penalty: str = "exact",
+    **options: Any,
+) -> Callable[[Any], Signal]:
     """Signal of a policy's own groups, as a function of the state, for `run`.
 
     Parameters
@@ -124,10 +129,10 @@ def group_signal(
 
     def signal_fn(state):
         worth = reward
-        if penalty == "k1_in_reward":
+        if penalty == "k1_in_reward" and log_ref is not None:
             possible = np.where(state.log_pi > -np.inf, log_ref, -np.inf)
             worth = reward - beta[..., None] * log_ratio(state.log_pi, possible)
-        if n_groups is None:
+        if n_groups is None or rng is None:
             return grouped_expected(state.log_pi, worth, group_size, **options)
         return grouped(state.log_pi, worth, group_size, n_groups, rng=rng, **options)
 

@@ -3,11 +3,12 @@
 First the bare steps, functions of a policy; then the same as algorithms that see a `Signal`.
 """
 
-from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import _checks
+from .._types import Array, ArrayLike, BoolArray
 from ..signals import advantage_of
 from ..simplex import (
     _below_best,
@@ -34,10 +35,17 @@ __all__ = [
     "trust_region_step",
 ]
 
-StepInfo = namedtuple("StepInfo", "eta kl hits_boundary converged")
+
+class StepInfo(NamedTuple):
+    """What a step did; see `trust_region_step`."""
+
+    eta: Array
+    kl: Array
+    hits_boundary: BoolArray
+    converged: BoolArray
 
 
-def explicit_step(log_pi, advantage, eta):
+def explicit_step(log_pi: ArrayLike, advantage: ArrayLike, eta: ArrayLike) -> Array:
     """Entropy mirror step pi_new ~ pi exp(eta A). Book: eq-eg-step.
 
     Parameters
@@ -64,7 +72,9 @@ def explicit_step(log_pi, advantage, eta):
     return tilt(log_pi, eta[..., None] * _below_best(advantage, log_pi))
 
 
-def implicit_step(log_pi, log_ref, reward, tau, eta):
+def implicit_step(
+    log_pi: ArrayLike, log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike, eta: ArrayLike
+) -> Array:
     r"""Proximal step argmin F(q) + KL(q || pi)/eta, both KL terms kept. Book: eq-implicit-step.
 
     Closed form: q ~ pi^c (pi_ref exp(r/tau))^(1-c) with c = 1/(1 + eta tau), so that it
@@ -99,7 +109,9 @@ def implicit_step(log_pi, log_ref, reward, tau, eta):
     return _log_normalize(log_new, "log_pi")
 
 
-def trust_region_step(log_pi, advantage, kl_radius, *, direction="new_old"):
+def trust_region_step(
+    log_pi: ArrayLike, advantage: ArrayLike, kl_radius: ArrayLike, *, direction: str = "new_old"
+) -> tuple[Array, StepInfo]:
     r"""Maximize E_q[A] subject to a KL ball around pi. Book: eq-trust-region.
 
     Parameters
@@ -238,7 +250,7 @@ def _plain_info(eta, log_new, log_pi):
     )
 
 
-def mirror_descent(eta):
+def mirror_descent(eta: ArrayLike) -> Algorithm:
     """Algorithm of `explicit_step`: pi_new ~ pi exp(eta A). Book: eq-eg-step.
 
     Parameters
@@ -269,7 +281,7 @@ def mirror_descent(eta):
     return _algorithm(step)
 
 
-def proximal(log_ref, tau, eta):
+def proximal(log_ref: ArrayLike, tau: ArrayLike, eta: ArrayLike) -> Algorithm:
     """Algorithm of `implicit_step`, which keeps both KL terms. Book: eq-implicit-step.
 
     Parameters
@@ -302,7 +314,7 @@ def proximal(log_ref, tau, eta):
     return _algorithm(step)
 
 
-def trust_region(kl_radius, *, direction="new_old"):
+def trust_region(kl_radius: ArrayLike, *, direction: str = "new_old") -> Algorithm:
     """Algorithm of `trust_region_step`: exact TRPO in policy space. Book: eq-trust-region.
 
     Parameters

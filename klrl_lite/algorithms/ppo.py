@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
-from ..signals import KL_TERMS, kl_gradient_term
+from .._types import Array, ArrayLike
+from ..policies import Policy
+from ..signals import KL_TERMS, Signal, kl_gradient_term
 from ..simplex import _kl
 from .base import Algorithm, log_ratio, make_optimizer
 
@@ -13,10 +15,10 @@ from .base import Algorithm, log_ratio, make_optimizer
 class PpoState(NamedTuple):
     """Parameters, policy, optimizer and the critic's value of the prompt (0 without a critic)."""
 
-    theta: np.ndarray
-    log_pi: np.ndarray
+    theta: Array
+    log_pi: Array
     optimizer: Any
-    value: np.ndarray
+    value: Array
 
 
 class PpoInfo(NamedTuple):
@@ -35,10 +37,10 @@ class PpoInfo(NamedTuple):
         what several trainers log as their clip fraction.
     """
 
-    kl: np.ndarray
-    surrogate: np.ndarray
-    clip_fraction: np.ndarray
-    outside_fraction: np.ndarray
+    kl: Array
+    surrogate: Array
+    clip_fraction: Array
+    outside_fraction: Array
 
 
 def _limits(clip, clip_high, dual_clip):
@@ -54,7 +56,14 @@ def _ratio(log_ratio):
     return np.exp(np.minimum(_checks.on_actions("log_ratio", log_ratio, minus_inf=True), 700.0))
 
 
-def clipped_surrogate(log_ratio, signal, clip, *, clip_high=None, dual_clip=np.inf):
+def clipped_surrogate(
+    log_ratio: ArrayLike,
+    signal: Signal,
+    clip: float,
+    *,
+    clip_high: float | None = None,
+    dual_clip: float = np.inf,
+) -> Array:
     r"""PPO's objective, to be maximized: sum_a gain min(rho, 1 + clip) - loss max(rho, 1 - clip).
 
     The same as the mean of min(rho A, clip(rho, 1 - clip, 1 + clip) A) over the samples.
@@ -94,7 +103,14 @@ def clipped_surrogate(log_ratio, signal, clip, *, clip_high=None, dual_clip=np.i
     return np.sum(signal.gain * up - signal.loss * down, axis=-1)
 
 
-def clipped_surrogate_gradient(log_ratio, signal, clip, *, clip_high=None, dual_clip=np.inf):
+def clipped_surrogate_gradient(
+    log_ratio: ArrayLike,
+    signal: Signal,
+    clip: float,
+    *,
+    clip_high: float | None = None,
+    dual_clip: float = np.inf,
+) -> Array:
     """Gradient of `clipped_surrogate` with respect to the log-probabilities.
 
     gain rho [rho <= 1 + clip] - loss rho [rho >= 1 - clip]. The clip switches a term off on one
@@ -124,7 +140,9 @@ def clipped_surrogate_gradient(log_ratio, signal, clip, *, clip_high=None, dual_
     return rho * felt
 
 
-def reference_gradient(log_pi, log_old, log_ref, signal, kind):
+def reference_gradient(
+    log_pi: ArrayLike, log_old: ArrayLike, log_ref: ArrayLike, signal: Signal, kind: str
+) -> Array:
     r"""Gradient of the reference penalty with respect to the log-probabilities.
 
     Parameters
@@ -161,19 +179,19 @@ def reference_gradient(log_pi, log_old, log_ref, signal, kind):
 
 
 def ppo(
-    policy,
+    policy: Policy,
     *,
-    clip=0.2,
-    epochs=4,
-    learning_rate=0.01,
-    optimizer="adam",
-    log_ref=None,
-    beta=0.0,
-    penalty="exact",
-    critic_rate=None,
-    clip_high=None,
-    dual_clip=np.inf,
-):
+    clip: float = 0.2,
+    epochs: int = 4,
+    learning_rate: ArrayLike = 0.01,
+    optimizer: str = "adam",
+    log_ref: ArrayLike | None = None,
+    beta: ArrayLike = 0.0,
+    penalty: str = "exact",
+    critic_rate: ArrayLike | None = None,
+    clip_high: float | None = None,
+    dual_clip: float = np.inf,
+) -> Algorithm:
     r"""Proximal policy optimization: several ascent steps on the clipped surrogate per batch.
 
     Parameters
@@ -217,7 +235,7 @@ def ppo(
     (True, 1.0)
     """
     _limits(clip, clip_high, dual_clip)
-    limits = {"clip": clip, "clip_high": clip_high, "dual_clip": dual_clip}
+    limits: dict[str, Any] = {"clip": clip, "clip_high": clip_high, "dual_clip": dual_clip}
     start_optimizer, update = make_optimizer(optimizer, learning_rate)
     if _checks.number("epochs", epochs, least=1) % 1:
         raise ValueError(f"epochs must be a whole number >= 1; got {epochs!r}")

@@ -5,17 +5,19 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _checks
-from ..policies import fisher_vector_product
+from .._types import Array, ArrayLike, BoolArray, IntArray
+from ..policies import Policy, fisher_vector_product
+from ..signals import Signal
 from ..simplex import _kl
-from ..solvers import backtrack, conjugate_gradient
+from ..solvers import CGInfo, backtrack, conjugate_gradient
 from .base import Algorithm, log_ratio
 
 
 class ThetaState(NamedTuple):
     """State of an algorithm that moves parameters."""
 
-    theta: np.ndarray
-    log_pi: np.ndarray
+    theta: Array
+    log_pi: Array
 
 
 class TrpoInfo(NamedTuple):
@@ -33,16 +35,24 @@ class TrpoInfo(NamedTuple):
         Whether conjugate gradients solved F x = g, and |g - F x| / |g|.
     """
 
-    eta: np.ndarray
-    kl: np.ndarray
-    surrogate: np.ndarray
-    accepted: np.ndarray
-    n_backtracks: np.ndarray
-    cg_converged: np.ndarray
-    cg_residual: np.ndarray
+    eta: Array
+    kl: Array
+    surrogate: Array
+    accepted: BoolArray
+    n_backtracks: IntArray
+    cg_converged: BoolArray
+    cg_residual: Array
 
 
-def natural_direction(policy, theta, signal, *, max_iter, rtol=1e-10, damping=0.0):
+def natural_direction(
+    policy: Policy,
+    theta: ArrayLike,
+    signal: Signal,
+    *,
+    max_iter: int,
+    rtol: float = 1e-10,
+    damping: float = 0.0,
+) -> tuple[Array, Array, CGInfo]:
     """Solve (F + damping) x = g for the policy gradient g = J^T (gain - loss).
 
     Parameters
@@ -84,7 +94,9 @@ def natural_direction(policy, theta, signal, *, max_iter, rtol=1e-10, damping=0.
     return x, length2, info
 
 
-def natural_gradient(policy, eta, *, max_iter=10, rtol=1e-10, damping=0.0):
+def natural_gradient(
+    policy: Policy, eta: ArrayLike, *, max_iter: int = 10, rtol: float = 1e-10, damping: float = 0.0
+) -> Algorithm:
     """Natural gradient with a fixed step, theta + eta F^-1 g: TRPO without search or budget.
 
     For tabular softmax (and CG run to the end) it is the mirror step pi exp(eta A), at any eta;
@@ -135,17 +147,17 @@ def natural_gradient(policy, eta, *, max_iter=10, rtol=1e-10, damping=0.0):
 
 
 def trpo(
-    policy,
-    kl_radius,
+    policy: Policy,
+    kl_radius: ArrayLike,
     *,
-    direction="new_old",
-    max_iter=10,
-    rtol=1e-10,
-    damping=0.0,
-    line_search=True,
-    shrink=0.5,
-    max_backtracks=10,
-):
+    direction: str = "new_old",
+    max_iter: int = 10,
+    rtol: float = 1e-10,
+    damping: float = 0.0,
+    line_search: bool = True,
+    shrink: float = 0.5,
+    max_backtracks: int = 10,
+) -> Algorithm:
     r"""Trust-region policy optimization: CG, step sqrt(2 kl_radius / x'Fx), line search.
 
     The direction x solves F x = g. The full step spends kl_radius in the quadratic model of the

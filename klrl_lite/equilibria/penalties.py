@@ -4,12 +4,15 @@ import numpy as np
 from scipy.special import expit
 
 from .. import _checks
+from .._types import Array, ArrayLike
 from ..solvers import bisect
 from ..thresholds import log_odds_against
 from .std import _force, _group_size
 
 
-def k2_fixed_point(p_ref, beta, gap=1.0, *, log_p=False):
+def k2_fixed_point(
+    p_ref: ArrayLike, beta: ArrayLike, gap: ArrayLike = 1.0, *, log_p: bool = False
+) -> Array:
     """Fixed point without std and with a true KL gradient: Gibbs, logit P = logit p + gap/beta.
 
     For the exact KL, k2 or the corrected k3 in the loss, and k1 in the reward. With a group of G
@@ -33,7 +36,7 @@ def k2_fixed_point(p_ref, beta, gap=1.0, *, log_p=False):
     return expit(gap / beta - log_odds)
 
 
-def k3_fixed_point(p_ref, beta, gap=1.0):
+def k3_fixed_point(p_ref: ArrayLike, beta: ArrayLike, gap: ArrayLike = 1.0) -> Array:
     r"""Fixed point without std and with k3 in the loss: (P - p)/(P (1 - P)) = gap/beta.
 
     On any action set this is pi = beta pi_ref/(nu - r). It tends to max(0, 1 - beta/gap), not to
@@ -65,7 +68,7 @@ def k3_fixed_point(p_ref, beta, gap=1.0):
     return np.where(large, (w - 1.0 + root) / (2.0 * np.where(large, w, 1.0)), low)[()]
 
 
-def k3_std_fixed_point(p_ref, beta, group_size=np.inf):
+def k3_std_fixed_point(p_ref: ArrayLike, beta: ArrayLike, group_size: float = np.inf) -> Array:
     r"""Fixed point with std and k3 in the loss: E[sigma_G] = beta (P - p), unique.
 
     For infinite G, sqrt(P (1 - P)) = beta (P - p): P -> 1/(1 + beta^2) as p -> 0, whatever the
@@ -109,7 +112,9 @@ def k3_std_fixed_point(p_ref, beta, group_size=np.inf):
     return expit(bisect(drift, start, top)[0])
 
 
-def token_fixed_point(q_steps, beta, gap=1.0, *, penalty="k2"):
+def token_fixed_point(
+    q_steps: ArrayLike, beta: ArrayLike, gap: ArrayLike = 1.0, *, penalty: str = "k2"
+) -> Array:
     r"""Per-step success when the KL is applied per token in the loss, without std.
 
     K steps, reward `gap` if all are right, support q_t, success x_t. The loss holds each token's
@@ -149,7 +154,9 @@ def token_fixed_point(q_steps, beta, gap=1.0, *, penalty="k2"):
     return np.stack(np.broadcast_arrays(*steps[::-1]), axis=-1)
 
 
-def _system(p_ref, beta, gap, log_p):
+def _system(
+    p_ref: ArrayLike, beta: ArrayLike, gap: ArrayLike, log_p: bool
+) -> tuple[Array, Array, Array]:
     log_odds = np.asarray(log_odds_against(p_ref, log_p=log_p))
     beta, gap = _checks.number("beta", beta, above=0.0), _checks.number("gap", gap)
     _checks.broadcast(p_ref=log_odds, beta=beta, gap=gap)

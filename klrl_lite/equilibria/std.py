@@ -4,11 +4,12 @@ import numpy as np
 from scipy.special import expit, gammaln
 
 from .. import _checks
+from .._types import Array, ArrayLike, BoolArray
 from ..solvers import bisect
 from ..thresholds import log_odds_against
 
 
-def std_advantage_force(success, group_size=np.inf):
+def std_advantage_force(success: ArrayLike, group_size: float = np.inf) -> Array:
     r"""Pull of std-normalized advantages on the log-odds, E[sigma_G] / (P (1 - P)).
 
     sigma_G is the (population) standard deviation of a group of G binary rewards. For infinite G
@@ -82,7 +83,9 @@ def _force(log_odds, size):
     return force, (size - 2) * slope * np.exp(log_p + log_q)
 
 
-def grpo_equilibria(p_ref, beta, group_size=np.inf, *, log_p=False):
+def grpo_equilibria(
+    p_ref: ArrayLike, beta: ArrayLike, group_size: float = np.inf, *, log_p: bool = False
+) -> tuple[Array, BoolArray]:
     r"""Interior fixed points of GRPO with std and the true reference KL in the loss.
 
     All solutions of logit P - logit p = C_G(P)/beta with C_G = `std_advantage_force`:
@@ -173,7 +176,7 @@ def _roots_between(nodes, f, scale):
     return roots[order], falls[order].astype(bool)
 
 
-def grpo_spinodal(p_ref, *, log_p=False):
+def grpo_spinodal(p_ref: ArrayLike, *, log_p: bool = False) -> Array:
     r"""Coefficient beta_s below which std-normalized GRPO (infinite G) has no fixed point.
 
     beta_s = sinh(l/2) with L = log((1 - p)/p) = 2 coth(l/2) - l; the fixed point that vanishes

@@ -5,7 +5,11 @@ written as an expression; everything else is drawn from arrays that the package 
 tests set the sliders in a browser and compare what is shown with what the package computes.
 """
 
+from typing import Any
+
 import numpy as np
+
+from .._types import ArrayLike
 
 MIME = "application/vnd.vegalite.v5+json"
 
@@ -13,7 +17,7 @@ MIME = "application/vnd.vegalite.v5+json"
 class Chart:
     """A Vega-Lite specification that notebooks and the book know how to draw."""
 
-    def __init__(self, spec):
+    def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = {
             "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
             "background": "transparent",
@@ -32,23 +36,25 @@ class Chart:
         return {MIME: self.spec, "text/plain": repr(self)}
 
 
-def slider(name, label, low, high, step, value):
+def slider(
+    name: str, label: str, low: float, high: float, step: float, value: float
+) -> dict[str, Any]:
     """Return a parameter with a slider; the label is what a screen reader says."""
     bind = {"input": "range", "min": low, "max": high, "step": step, "name": label}
     return {"name": name, "value": value, "bind": bind}
 
 
-def tidy(x, digits=5):
+def tidy(x: ArrayLike, digits: int = 5) -> list[float]:
     """Round for the page: fewer bytes, and the same bytes on every machine."""
     return [float(f"{v:.{digits}g}") for v in np.ravel(x)]
 
 
-def axis(field, title, **scale):
+def axis(field: str, title: str, **scale: Any) -> dict[str, Any]:
     """Return the encoding of a quantity on an axis."""
     return {"field": field, "type": "quantitative", "title": title, "scale": scale}
 
 
-def at(mark, x, y=None):
+def at(mark: dict[str, Any], x: str, y: str | None = None) -> dict[str, Any]:
     """Return a layer with one mark at the values of expressions, which follow the sliders."""
     places = {name: expression for name, expression in (("x", x), ("y", y)) if expression}
     return {

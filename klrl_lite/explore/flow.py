@@ -1,17 +1,20 @@
 """Explorable of chapter 06: one curve from the reference, with the KL term and without it."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import flow, gibbs, simplex
 from ..plots.simplex import CORNERS, to_plane
 from ..plots.style import COLORS
+from ..problems import Problem
 from .chart import Chart, at, slider, tidy
 
 #: Last time on the slider of `flow_chart`.
 _LAST = 15.0
 
 
-def flow_values(problem, t, tau):
+def flow_values(problem: Problem, t: float, tau: float) -> dict[str, float]:
     """What the readouts of `flow_chart` must say, from the package.
 
     Returns
@@ -41,7 +44,7 @@ def flow_values(problem, t, tau):
     return values
 
 
-def flow_chart(problem):
+def flow_chart(problem: Problem) -> Chart:
     """Regularized and bare flow from the reference on the simplex: sliders for time and tau."""
     ref, reward = tidy(np.exp(problem.log_ref), 15), tidy(problem.reward, 15)
 
@@ -83,7 +86,7 @@ def flow_chart(problem):
     s = np.concatenate([np.linspace(0.0, 12.0, 97), np.geomspace(12.5, 40.0, 12)])
     curve = to_plane(np.exp(simplex.tilt(problem.log_ref, s[:, None] * problem.reward)))
     border = CORNERS[[0, 1, 2, 0]]
-    hidden = {"x": {"axis": None, "scale": {"domain": [0, 1]}},
+    hidden: dict[str, dict[str, Any]] = {"x": {"axis": None, "scale": {"domain": [0, 1]}},
               "y": {"axis": None, "scale": {"domain": [0, 0.88]}}}  # fmt: skip
 
     def trace(points, **mark):

@@ -16,7 +16,7 @@ _KINDS = {
 _NEWTON = 16
 
 
-def grpo_chart():
+def grpo_chart() -> Chart:
     """Balance of price and pull in log-odds, and success against beta; four controls."""
     log_odds = np.arange(-14.0, 10.01, 0.125)
     success = 1.0 / (1.0 + np.exp(-log_odds))
@@ -39,7 +39,7 @@ def grpo_chart():
     )
 
 
-def grpo_values(beta, log10_p, group, gap):
+def grpo_values(beta: float, log10_p: float, group: int, gap: float) -> dict[str, float]:
     """Compute what the readouts of `grpo_chart` must say; 1 where a large group has no fixed point.
 
     Returns

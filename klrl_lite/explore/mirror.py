@@ -1,18 +1,24 @@
 """Explorable of chapter 01: two geometries on the simplex, for a step size one chooses."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import gibbs
+from .._types import Array
 from ..plots import mirror as mirror_figures
 from ..plots.simplex import CORNERS, to_plane
 from ..plots.style import COLORS
+from ..problems import Problem
 from .chart import Chart, slider, tidy
 
 #: Values of eta * tau on the slider of `geometry_chart`.
 STEP_PRODUCTS = tuple(k / 20 for k in range(1, 43))
 
 
-def geometry_values(problem, tau, log_start, n_steps=30):
+def geometry_values(
+    problem: Problem, tau: float, log_start: Array, n_steps: int = 30
+) -> dict[str, Any]:
     """Paths and remaining free energy of both geometries on the slider's grid of step sizes."""
     etas = np.array(STEP_PRODUCTS) / tau
     entropy, euclid, stuck = mirror_figures.paths(problem, tau, log_start, etas, n_steps)
@@ -26,7 +32,7 @@ def geometry_values(problem, tau, log_start, n_steps=30):
     return {"paths": (entropy, euclid), "gaps": gaps, "stuck": stuck}
 
 
-def geometry_chart(problem, tau, log_start, n_steps=30):
+def geometry_chart(problem: Problem, tau: float, log_start: Array, n_steps: int = 30) -> Chart:
     """Both geometries from one start on the simplex: a slider for the step size."""
     values = geometry_values(problem, tau, log_start, n_steps)
     names = ("squared distance", "KL")
@@ -51,8 +57,8 @@ def geometry_chart(problem, tau, log_start, n_steps=30):
         {
             "name": "readout",
             # Two lines: a phone is narrow.
-            "expr": f"['ητ = ' + format(product, '.2f') + ', F − F* after {n_steps} steps:', 'KL ' + "
-            "format(gap_kl, '.1e') + ', squared distance ' + "
+            "expr": f"['ητ = ' + format(product, '.2f') + ', F − F* after {n_steps} steps:', 'KL '"
+            " + format(gap_kl, '.1e') + ', squared distance ' + "
             "(stuck ? 'stuck on an edge' : format(gap_euclid, '.1e'))]",
         },
     ]

@@ -3,8 +3,10 @@
 import numpy as np
 
 from .. import policies, simplex
+from .._types import Array
 from ..algorithms.ppo import clipped_surrogate_gradient, ppo
 from ..plots.style import COLORS
+from ..policies import Policy
 from ..signals import exact
 from ..solvers import adam
 from .chart import Chart, axis, slider, tidy
@@ -14,7 +16,7 @@ CLIPS = tuple(k / 20 for k in range(1, 11))
 MOST_EPOCHS = 40
 
 
-def batch():
+def batch() -> tuple[Policy, Array, Array]:
     """Ten actions, three shared parameters and one exact batch: policy, log pi_old, advantage."""
     rng = np.random.default_rng(8)
     log_old = np.log(rng.dirichlet(np.full(10, 2.0)))
@@ -23,7 +25,7 @@ def batch():
     return policies.linear(rng.normal(size=(10, 3)), log_old), log_old, advantage
 
 
-def inner_loop(clip, epochs):
+def inner_loop(clip: float, epochs: int) -> tuple[Array, float]:
     """Log-ratios after so many epochs of Adam on the batch, (10,), and the KL(new || old) spent."""
     policy, log_old, advantage = batch()
     if epochs == 0:
@@ -33,7 +35,7 @@ def inner_loop(clip, epochs):
     return state.log_pi - log_old, float(info.kl)
 
 
-def ppo_values(clip, epochs):
+def ppo_values(clip: float, epochs: int) -> dict[str, float]:
     """Compute what the readouts of `ppo_chart` must say, by running PPO with these settings.
 
     Returns
@@ -77,11 +79,11 @@ def _tables():
             log_ratio = policy.log_prob(theta) - log_old
             path.append(log_ratio)
         ratios.append(path)
-    ratios = np.array(ratios)
-    return ratios, simplex.kl(log_old + ratios, log_old)
+    all_ratios = np.array(ratios)
+    return all_ratios, simplex.kl(log_old + all_ratios, log_old)
 
 
-def ppo_chart():
+def ppo_chart() -> Chart:
     """Ratios against advantages, and the KL along the epochs: sliders for clip and epochs."""
     _, log_old, advantage = batch()
     ratios, spent = _tables()

@@ -5,7 +5,7 @@ from ..plots.style import COLORS
 from .chart import Chart, at, axis, slider
 
 
-def threshold_chart():
+def threshold_chart() -> Chart:
     """Success against temperature, with the free-energy landscape: sliders for support and tau."""
     log_odds = "log((1 - p) / p)"
     params = [
@@ -16,8 +16,8 @@ def threshold_chart():
         {"name": "success", "expr": f"1 / (1 + exp({log_odds} - 1 / tau))"},
         {
             "name": "readout",
-            "expr": "['τ = ' + format(tau, '.3f') + ', threshold τ_c = ' + format(tau_c, '.3f') + ':',"
-            " 'right with probability ' + format(success, '.4f')"
+            "expr": "['τ = ' + format(tau, '.3f') + ', threshold τ_c = ' + format(tau_c, '.3f')"
+            " + ':', 'right with probability ' + format(success, '.4f')"
             " + (success > 0.5 ? ', the reward decides' : ', the reference decides')]",
         },
     ]
@@ -73,7 +73,7 @@ def threshold_chart():
     )
 
 
-def threshold_values(log10_p, tau):
+def threshold_values(log10_p: float, tau: float) -> dict[str, float]:
     """What the readout of `threshold_chart` must say, from the package."""
     p = 10.0**log10_p
     return {

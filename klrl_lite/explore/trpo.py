@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import simplex
+from .._types import Array, ArrayLike
 from ..algorithms.mirror import trust_region_step
 from ..plots.simplex import CORNERS, to_plane
 from ..plots.style import COLORS
@@ -13,7 +14,9 @@ from .chart import Chart, slider, tidy
 LOG_RADII = tuple(round(-3 + k / 10, 1) for k in range(37))
 
 
-def trust_region_values(old, advantage, log10_radius):
+def trust_region_values(
+    old: ArrayLike, advantage: ArrayLike, log10_radius: ArrayLike
+) -> dict[str, Array]:
     """What the readouts of `trust_region_chart` must say, from the package.
 
     Returns
@@ -39,7 +42,7 @@ def trust_region_values(old, advantage, log10_radius):
     return values | {"apart": np.abs(found[0] - found[1]).max(axis=-1)}
 
 
-def trust_region_chart(old, advantage):
+def trust_region_chart(old: ArrayLike, advantage: ArrayLike) -> Chart:
     """Both balls around a policy and both optima on the simplex: a slider for the radius."""
     log_old, radii = np.log(old), 10.0 ** np.array(LOG_RADII)
     values = trust_region_values(old, advantage, LOG_RADII)

@@ -3,16 +3,20 @@
 import numpy as np
 
 from .. import gibbs
+from .._types import Array
 from ..algorithms.mirror import explicit_step, implicit_step
 from ..plots.simplex import CORNERS, to_plane
 from ..plots.style import COLORS
+from ..problems import Problem
 from .chart import Chart, slider, tidy
 
 #: Steps drawn, and by how much the error must shrink to count as arrived.
 N_STEPS, SHRINK = 30, 1e-3
 
 
-def two_kls_values(problem, log_start, tau, product):
+def two_kls_values(
+    problem: Problem, log_start: Array, tau: float, product: float
+) -> dict[str, float]:
     """Compute what the readouts of `two_kls_chart` must say, by running both kinds of step.
 
     Returns
@@ -42,7 +46,7 @@ def two_kls_values(problem, log_start, tau, product):
     }
 
 
-def two_kls_chart(problem, log_start):
+def two_kls_chart(problem: Problem, log_start: Array) -> Chart:
     """Show a run on the simplex for a temperature and a step of one's own; the best answer last."""
     params = [
         slider("tau", "temperature τ (the landscape) ", 0.1, 1.5, 0.01, 0.4),

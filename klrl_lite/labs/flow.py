@@ -1,9 +1,12 @@
 """Lab of chapter 06: three flows of one free energy from a start of one's own."""
 
+from typing import Any
+
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from .. import flow, gibbs, problems, simplex
+from .._types import ArrayLike
 from ..plots import simplex as draw_simplex
 from ..plots.style import COLORS, LINES, figure
 
@@ -15,7 +18,15 @@ FLOWS = {
 }
 
 
-def flow_state(p_ref, reward, tau, cap, start, last=40.0, n_times=161):
+def flow_state(
+    p_ref: ArrayLike,
+    reward: ArrayLike,
+    tau: float,
+    cap: float,
+    start: ArrayLike,
+    last: float = 40.0,
+    n_times: int = 161,
+) -> dict[str, Any]:
     """What the lab of chapter 06 shows: three paths over time, and F above its minimum on each.
 
     Parameters
@@ -57,7 +68,7 @@ def flow_state(p_ref, reward, tau, cap, start, last=40.0, n_times=161):
     return shown | {"times": times, "target": np.exp(log_star)}
 
 
-def flow_lab():
+def flow_lab() -> Any:
     """Sliders for reference, reward, temperature, cap and start; needs ipywidgets."""
     import ipywidgets as widgets
     import matplotlib.pyplot as plt

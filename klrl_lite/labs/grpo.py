@@ -1,5 +1,7 @@
 """Lab of chapter 05: sampled runs, and the fixed points that they should settle at."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import equilibria, policies, thresholds
@@ -12,9 +14,19 @@ PENALTIES = ("exact", "k3", "k1_in_reward")
 
 
 def grpo_state(
-    p_ref, beta, group_size, *, baseline="mean", normalize=True, penalty="exact",
-    n_groups=16, n_steps=200, learning_rate=0.3, n_seeds=8, seed=0,
-):  # fmt: skip
+    p_ref: float,
+    beta: float,
+    group_size: int,
+    *,
+    baseline: str = "mean",
+    normalize: bool = True,
+    penalty: str = "exact",
+    n_groups: int = 16,
+    n_steps: int = 200,
+    learning_rate: float = 0.3,
+    n_seeds: int = 8,
+    seed: int = 0,
+) -> dict[str, Any]:
     """Compute what the lab of chapter 05 shows, for a reward of 0 or 1.
 
     Parameters
@@ -77,7 +89,7 @@ def _rest(p_ref, beta, group_size, penalty, *, baseline, normalize):
     return np.atleast_1d(solve(p_ref, beta))
 
 
-def grpo_lab():
+def grpo_lab() -> Any:
     """Sliders for support, beta and group; menus for baseline, divisor, KL; needs ipywidgets."""
     import ipywidgets as widgets
     import matplotlib.pyplot as plt

@@ -1,14 +1,19 @@
 """Lab of chapter 01: both geometries from a start of one's own."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import gibbs, problems, simplex
+from .._types import ArrayLike
 from ..plots import mirror as mirror_figures
 from ..plots import simplex as draw_simplex
 from ..plots.style import COLORS, LINES, figure
 
 
-def mirror_state(p_ref, reward, tau, eta, start, n_steps=40):
+def mirror_state(
+    p_ref: ArrayLike, reward: ArrayLike, tau: float, eta: float, start: ArrayLike, n_steps: int = 40
+) -> dict[str, Any]:
     """What the lab of chapter 01 shows: two paths, shapes (n_steps + 1, 3), F above its minimum.
 
     `p_ref` and `start` are three positive weights, normalized here.
@@ -28,7 +33,7 @@ def mirror_state(p_ref, reward, tau, eta, start, n_steps=40):
     }
 
 
-def mirror_lab():
+def mirror_lab() -> Any:
     """Sliders for reference, reward, temperature, step and start; needs ipywidgets."""
     import ipywidgets as widgets
     import matplotlib.pyplot as plt

@@ -1,8 +1,11 @@
 """Lab of chapter 04: PPO on the simplex, and what its clip does to the KL of each update."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import gibbs, policies, problems, simplex
+from .._types import ArrayLike
 from ..algorithms import run
 from ..algorithms.ppo import ppo
 from ..plots import simplex as draw_simplex
@@ -11,8 +14,17 @@ from ..signals import exact, sampled
 
 
 def ppo_state(
-    p_ref, reward, tau, clip, epochs, learning_rate, *, n_samples=0, seed=0, n_updates=40
-):
+    p_ref: ArrayLike,
+    reward: ArrayLike,
+    tau: float,
+    clip: float,
+    epochs: int,
+    learning_rate: float,
+    *,
+    n_samples: int = 0,
+    seed: int = 0,
+    n_updates: int = 40,
+) -> dict[str, Any]:
     """Compute what the lab of chapter 04 shows, for a run of Adam that starts at the reference.
 
     Parameters
@@ -64,7 +76,7 @@ def ppo_state(
     }
 
 
-def ppo_lab():
+def ppo_lab() -> Any:
     """Sliders for reference, reward, temperature, clip, epochs and samples; needs ipywidgets."""
     import ipywidgets as widgets
     import matplotlib.pyplot as plt

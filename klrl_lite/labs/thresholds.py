@@ -1,5 +1,7 @@
 """Lab of chapter 07: rewards of several shapes over K steps."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import gibbs, problems, simplex
@@ -13,7 +15,7 @@ CREDITS = {
 }
 
 
-def thresholds_state(credit, n_steps, q_step, tau):
+def thresholds_state(credit: str, n_steps: int, q_step: float, tau: float) -> dict[str, Any]:
     """What the lab of chapter 07 shows: curves over temperature and the levels at `tau`.
 
     Returns
@@ -33,7 +35,7 @@ def thresholds_state(credit, n_steps, q_step, tau):
     }
 
 
-def thresholds_lab():
+def thresholds_lab() -> Any:
     """Sliders for the reward's shape, the task and the temperature; needs ipywidgets."""
     import ipywidgets as widgets
     import matplotlib.pyplot as plt

@@ -1,8 +1,11 @@
 """Lab of chapter 03: both exact regions, the quadratic step and its line search."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import policies, signals, simplex
+from .._types import Array, ArrayLike
 from ..algorithms import trpo
 from ..algorithms.mirror import trust_region_step
 from ..plots import simplex as draw_simplex
@@ -10,7 +13,9 @@ from ..plots.style import COLORS, LINES, figure
 from ..plots.trpo import REGIONS, ball
 
 
-def trpo_state(p_old, advantage, kl_radius, *, direction="new_old"):
+def trpo_state(
+    p_old: ArrayLike, advantage: ArrayLike, kl_radius: float, *, direction: str = "new_old"
+) -> dict[str, Any]:
     """Compute what the lab of chapter 03 shows, for one step from an old policy.
 
     Parameters
@@ -31,7 +36,8 @@ def trpo_state(p_old, advantage, kl_radius, *, direction="new_old"):
     """
     log_old = simplex.log_normalize(np.log(p_old))
     advantage = np.asarray(advantage, dtype=float)
-    new, infos = {}, {}
+    new: dict[str, Array] = {}
+    infos: dict[str, Any] = {}
     for way in REGIONS:
         new[way], infos[way] = trust_region_step(log_old, advantage, kl_radius, direction=way)
     policy, signal = policies.tabular(3), signals.exact(log_old, advantage)
@@ -51,7 +57,7 @@ def trpo_state(p_old, advantage, kl_radius, *, direction="new_old"):
     }
 
 
-def trpo_lab():
+def trpo_lab() -> Any:
     """Sliders for old policy, advantage and radius; needs ipywidgets."""
     import ipywidgets as widgets
     import matplotlib.pyplot as plt

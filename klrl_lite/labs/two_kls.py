@@ -1,14 +1,26 @@
 """Lab of chapter 02: a run with both KLs, and what each of them costs along the way."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import gibbs, problems, simplex
+from .._types import ArrayLike
 from ..plots import simplex as draw_simplex
 from ..plots.style import COLORS, LINES, figure
 from ..plots.two_kls import run
 
 
-def two_kls_state(p_ref, reward, tau, eta, *, implicit=False, reset_every=0, n_steps=40):
+def two_kls_state(
+    p_ref: ArrayLike,
+    reward: ArrayLike,
+    tau: float,
+    eta: float,
+    *,
+    implicit: bool = False,
+    reset_every: int = 0,
+    n_steps: int = 40,
+) -> dict[str, Any]:
     """Compute what the lab of chapter 02 shows, for a run that starts at the reference.
 
     Parameters
@@ -45,7 +57,7 @@ def two_kls_state(p_ref, reward, tau, eta, *, implicit=False, reset_every=0, n_s
     }
 
 
-def two_kls_lab():
+def two_kls_lab() -> Any:
     """Sliders for reference, reward, both coefficients and resets; needs ipywidgets."""
     import ipywidgets as widgets
     import matplotlib.pyplot as plt

@@ -6,11 +6,13 @@ darkened to a contrast of at least 3:1 on white, and each role also has a line s
 """
 
 from . import flow, grpo, mirror, ppo, thresholds, trpo, two_kls
+from .everyone import everyone
 from .style import COLORS, LINES, figure
 
 __all__ = [
     "COLORS",
     "LINES",
+    "everyone",
     "figure",
     "flow",
     "grpo",

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from .. import thresholds
 from .style import figure, shades
 
 
-def draw(folder):
+def draw(folder: str | Path) -> None:
     """Write opening.svg (dark ink) and opening-dark.svg (light ink), the same bytes each time."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -19,7 +20,8 @@ def draw(folder):
     for name, ink, cmap in looks:
         salt = {"svg.hashsalt": "klrl", "text.color": ink, "axes.labelcolor": ink}
         edges = {"axes.edgecolor": ink, "xtick.color": ink, "ytick.color": ink}
-        with mpl.rc_context(salt | edges), figure(size=(6.4, 3.2)) as ax:
+        look: dict[Any, Any] = salt | edges
+        with mpl.rc_context(look), figure(size=(6.4, 3.2)) as ax:
             _curves(ax, cmap, ink)
             ax.figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, transparent=True)
             plt.close(ax.figure)

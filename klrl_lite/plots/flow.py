@@ -1,10 +1,14 @@
 """Figures of chapter 06, the replicator flow."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from .. import flow, gibbs
+from .._types import Array, ArrayLike
 from ..algorithms import iterate
 from ..algorithms.mirror import explicit_step
+from ..problems import Problem
 from . import simplex as draw
 from .style import COLORS, LINES, figure, label_line, shades
 
@@ -36,7 +40,7 @@ def _stream(ax, path, at=(0.3, 0.65), **style):
         ax.annotate("", xy[k + 1], xy[k], arrowprops=arrow)
 
 
-def lines(problem, tau, per_edge=7):
+def lines(problem: Problem, tau: float, per_edge: int = 7) -> None:
     """Flow lines on the simplex, and discrete mirror orbits of three step sizes lying on them."""
     log_star = gibbs.log_gibbs(problem.log_ref, problem.reward, tau)
     times = np.linspace(0.0, 1.0, 200) ** 2 * 8.0 / tau
@@ -62,7 +66,7 @@ def lines(problem, tau, per_edge=7):
         ax.legend(loc="upper left", title="mirror steps with", handletextpad=0.1)
 
 
-def orders(steps, remainder, etas, distance):
+def orders(steps: Array, remainder: Array, etas: Array, distance: Array) -> None:
     """What one step and a whole run miss of the flow, against the step size."""
     with figure(size=(5.6, 3.6)) as ax:
         for x, y, role, order, text in (
@@ -78,7 +82,7 @@ def orders(steps, remainder, etas, distance):
         ax.set_xlim(0.25 * min(*steps, *etas), None)
 
 
-def decay(times, gap, bound, tau):
+def decay(times: Array, gap: Array, bound: Array, tau: float) -> None:
     """Free energy above its minimum along the flow, its bound, and the asymptotic rate."""
     with figure(size=(5.6, 3.6)) as ax:
         ax.semilogy(times, gap, color=COLORS["mirror"])
@@ -100,7 +104,14 @@ def decay(times, gap, bound, tau):
         ax.set_ylim(0.5 * gap[-1], 4 * gap[0])
 
 
-def crossing(times, log_odds, n_steps, closeness, measured, exact):
+def crossing(
+    times: Array,
+    log_odds: Iterable[Array],
+    n_steps: Sequence[int],
+    closeness: Array,
+    measured: ArrayLike,
+    exact: Array,
+) -> None:
     """Top: distance to equilibrium at the threshold. Bottom: time to pass one half, close to it."""
     with figure(2, 1, size=(5.6, 6.0)) as (top, bottom):
         for k, y, color in zip(n_steps, log_odds, shades(len(n_steps)), strict=True):
@@ -126,7 +137,7 @@ def crossing(times, log_odds, n_steps, closeness, measured, exact):
         )
 
 
-def same_curve(problem, tau, times):
+def same_curve(problem: Problem, tau: float, times: Array) -> None:
     """Regularized and bare flow from the reference: one curve, two places to stop."""
     s = np.concatenate([np.linspace(0, 12, 200), np.linspace(12.2, 60, 60)])
     curve = np.exp(gibbs.log_gibbs(problem.log_ref, problem.reward, 1 / np.maximum(s, 1e-9)))
@@ -153,7 +164,13 @@ def same_curve(problem, tau, times):
         ax.legend(loc="upper left", handletextpad=0.2)
 
 
-def wells(x, fisher, diffusion, star, times):
+def wells(
+    x: Array,
+    fisher: Iterable[Array],
+    diffusion: Iterable[Array],
+    star: Array,
+    times: Sequence[float] | Array,
+) -> None:
     """Density over time in a double well: replicator flow (top), Fokker-Planck (bottom)."""
     with figure(2, 1, size=(5.6, 6.2), sharex=True) as axes:
         for ax, path, title in (
@@ -168,7 +185,7 @@ def wells(x, fisher, diffusion, star, times):
         axes[1].set(xlabel="action $x$")
 
 
-def kinetics(inverse_tau, diffusion, kramers):
+def kinetics(inverse_tau: Array, diffusion: Array, kramers: Array) -> None:
     """Relaxation time of both flows against inverse temperature."""
     with figure(size=(5.6, 3.6)) as ax:
         ax.semilogy(inverse_tau, 1 / diffusion, "s", color=COLORS["euclid"], ms=6)
@@ -182,7 +199,7 @@ def kinetics(inverse_tau, diffusion, kramers):
         ax.set(xlabel=r"$1/\tau$", ylabel="relaxation time", xticks=inverse_tau)
 
 
-def bent(problem, tau, exact, plain, saturated):
+def bent(problem: Problem, tau: float, exact: Array, plain: Array, saturated: Array) -> None:
     """Three flows of one free energy from one start: exact, plain logit gradient, saturating."""
     star = np.exp(gibbs.log_gibbs(problem.log_ref, problem.reward, tau))
     with figure(size=(5.6, 4.7)) as ax:

@@ -1,15 +1,20 @@
 """Figures of chapter 05, GRPO."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from .. import gibbs, policies, signals, simplex, thresholds
+from .._types import Array, ArrayLike
 from ..algorithms import grpo as grpo_algorithm
 from ..algorithms import mirror, ppo, run, trpo
+from ..policies import Policy
 from . import simplex as draw
 from .style import COLORS, LINES, figure, label_line, shades
 
 
-def fixed_points(p_ref=0.05, gap=1.0, group_size=4):
+def fixed_points(p_ref: float = 0.05, gap: float = 1.0, group_size: int = 4) -> None:
     """Success at the fixed point against beta: Gibbs, mean only, leave-one-out, std."""
     beta = np.geomspace(0.12, 3.0, 500)
     shrink = 1.0 - 1.0 / group_size
@@ -45,7 +50,12 @@ def fixed_points(p_ref=0.05, gap=1.0, group_size=4):
         ax.minorticks_off()
 
 
-def advantages(sizes, expected, ideal, reward):
+def advantages(
+    sizes: Sequence[int],
+    expected: ArrayLike,
+    ideal: Sequence[float] | Array,
+    reward: Sequence[float] | Array,
+) -> None:
     """Expected std-normalized advantage of each answer against the group size."""
     with figure(size=(5.6, 3.8)) as ax:
         ax.plot([1.7, 42], [0, 0], color=COLORS["quiet"], lw=0.8)
@@ -60,7 +70,7 @@ def advantages(sizes, expected, ideal, reward):
         ax.minorticks_off()
 
 
-def settling(paths, predicted, asked):
+def settling(paths: Mapping[str, Array], predicted: Iterable[float], asked: float) -> None:
     """Success of sampled runs against updates, and the fixed points predicted for them."""
     styles = {
         "divided by std": ("grpo", LINES["grpo"]),
@@ -85,7 +95,9 @@ def settling(paths, predicted, asked):
         ax.set_xticks([t for t in ax.get_xticks() if t <= len(paths["mean only"])])
 
 
-def destinations(log_ref, reward, ends):
+def destinations(
+    log_ref: ArrayLike, reward: Sequence[float] | Array, ends: Mapping[str, Array]
+) -> None:
     """Where each variant ends on the simplex, and the line of all Gibbs policies.
 
     `ends` has a path (n, 3) of log-probabilities for each name.
@@ -115,7 +127,7 @@ def destinations(log_ref, reward, ends):
         draw.mark(ax, np.exp(log_ref), "reference", dx=-8, dy=-14)
 
 
-def estimators(supports=(1e-1, 1e-2, 1e-4, 1e-6), gap=1.0):
+def estimators(supports: Sequence[float] = (1e-1, 1e-2, 1e-4, 1e-6), gap: float = 1.0) -> None:
     """Success against beta for the exact KL and for k3 differentiated, over supports."""
     success = 1 / (1 + np.exp(-np.linspace(-14, 12, 3000)))
     beta = np.linspace(0.02, 1.0, 600)
@@ -148,7 +160,17 @@ def _counted(policy):
     return policy._replace(**wrapped), passes
 
 
-def ladder_runs(policy, theta, log_ref, reward, tau, *, batch, group_size, rng):
+def ladder_runs(
+    policy: Policy,
+    theta: ArrayLike,
+    log_ref: Array,
+    reward: ArrayLike,
+    tau: float,
+    *,
+    batch: int,
+    group_size: int,
+    rng: np.random.Generator,
+) -> dict[str, tuple[Any, ...]]:
     """Measure four things on each rung of the ladder, at the same policies.
 
     Parameters
@@ -228,7 +250,7 @@ def _angle(u, v, log_pi):
     return np.degrees(np.arccos(simplex.fisher_cosine(u, v, log_pi)))
 
 
-def ladder(found, n_actions):
+def ladder(found: Mapping[str, tuple[Any, ...]], n_actions: int) -> None:
     """Draw the four rungs: error of geometry, error of the estimator, end point, cost."""
     roles = {"mirror": "mirror", "TRPO": "trpo", "PPO": "ppo", "GRPO": "grpo"}
     titles = (

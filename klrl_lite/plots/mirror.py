@@ -1,15 +1,21 @@
 """Figures of chapter 01, mirror descent."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .. import gibbs, simplex
+from .._types import Array, ArrayLike, BoolArray
 from ..algorithms import iterate
 from ..algorithms.mirror import euclidean_descent, explicit_step
+from ..problems import Problem
 from . import simplex as draw
 from .style import COLORS, LINES, figure, shades
 
 
-def paths(problem, tau, log_start, etas, n_steps=40):
+def paths(
+    problem: Problem, tau: float, log_start: Array, etas: ArrayLike, n_steps: int = 40
+) -> tuple[Array, Array, BoolArray]:
     """Paths of both geometries for several step sizes, shapes (n_steps + 1, len(etas), A)."""
     ref, reward = np.exp(problem.log_ref), problem.reward
     etas = np.asarray(etas, dtype=float)
@@ -35,7 +41,13 @@ def _landscape(ax, problem, tau):
     draw.contours(ax, above_best, [0.005, 0.02, 0.06, 0.15, 0.3, 0.5])
 
 
-def geometry(problem, tau, log_start, products=(0.15, 0.4, 0.8), n_steps=40):
+def geometry(
+    problem: Problem,
+    tau: float,
+    log_start: Array,
+    products: Sequence[float] = (0.15, 0.4, 0.8),
+    n_steps: int = 40,
+) -> None:
     """One problem, one start, three step sizes (in units of 1/tau), two geometries."""
     etas = np.array(products) / tau
     entropy, euclid, stuck = paths(problem, tau, log_start, etas, n_steps)
@@ -56,7 +68,7 @@ def geometry(problem, tau, log_start, products=(0.15, 0.4, 0.8), n_steps=40):
             ax.set_title(title, y=1.05)
 
 
-def balls(center, radius):
+def balls(center: ArrayLike, radius: float) -> None:
     """Points at equal divergence from a centre: squared distance and both orders of KL."""
     log_center = np.log(center)
 
@@ -83,7 +95,7 @@ def balls(center, radius):
         ax.legend(loc="upper right", bbox_to_anchor=(1.06, 1.0))
 
 
-def race(gap_entropy, gap_euclid, etas):
+def race(gap_entropy: Array, gap_euclid: Array, etas: Array) -> None:
     """Distance to the optimum against steps: one entropy step, many Euclidean runs."""
     with figure(size=(5.6, 3.8)) as ax:
         steps = np.arange(len(gap_euclid))
@@ -103,7 +115,7 @@ def race(gap_entropy, gap_euclid, etas):
         ax.set(xlabel="steps", ylabel=r"$F - F^*$", ylim=(4e-10, None))
 
 
-def fate(advantage, growth, threshold):
+def fate(advantage: Array, growth: Array, threshold: float) -> None:
     """Which coordinates grow: the sign of the gradient does not tell, the soft mean does."""
     with figure(size=(5.6, 3.4)) as ax:
         grows = growth > 0
@@ -119,7 +131,7 @@ def fate(advantage, growth, threshold):
         ax.set(xlabel="gradient $g_i$", ylabel=r"$\log\, x_i^{\mathrm{new}} / x_i$")
 
 
-def orbits(log_ratio, products):
+def orbits(log_ratio: Array, products: Sequence[float]) -> None:
     """Distance to Gibbs along the orbit for several values of eta tau."""
     with figure(size=(5.6, 3.6)) as ax:
         styles = ["-", (0, (5, 2)), "-", (0, (1, 1.5)), (0, (3, 1, 1, 1))]

@@ -1,15 +1,22 @@
 """Figures of chapter 04, PPO."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 
 from .. import gibbs, simplex
+from .._types import Array, ArrayLike
+from ..algorithms.base import Algorithm
 from ..policies import tabular
+from ..problems import Problem
 from ..signals import exact
 from . import simplex as draw
 from .style import COLORS, LINES, figure, label_line
 
 
-def inner_path(algorithm_at, log_old, advantage, epochs):
+def inner_path(
+    algorithm_at: Callable[[int], Algorithm], log_old: ArrayLike, advantage: ArrayLike, epochs: int
+) -> Array:
     """Policies after 0, 1, ..., `epochs` inner steps on one exact batch, (epochs + 1, ..., A).
 
     `algorithm_at` gives the algorithm for a number of epochs.
@@ -51,7 +58,7 @@ def _plateau_polygon(old, clip):
     return np.array([[x, y, 1.0 - x - y] for x, y in corners])
 
 
-def opening(log_old, advantage, path, clip, kl_band):
+def opening(log_old: Array, advantage: Array, path: Array, clip: float, kl_band: float) -> None:
     """What the clip pays, above a run of Adam on one batch that leaves the trust region."""
     old = np.exp(log_old)
     with figure(2, 1, size=(5.6, 7.4), height_ratios=[1, 1.75]) as (paid, ax):
@@ -117,12 +124,20 @@ def _band_polygon(old, clip):
             p[j] = 1 - p[i] - p[k]
             if (1 - clip) * old[j] - 1e-12 <= p[j] <= (1 + clip) * old[j] + 1e-12:
                 corners.append(p)
-    corners = np.array(corners)
-    plane = draw.to_plane(corners) - draw.to_plane(old)
-    return corners[np.argsort(np.arctan2(plane[:, 1], plane[:, 0]))]
+    found = np.array(corners)
+    plane = draw.to_plane(found) - draw.to_plane(old)
+    return found[np.argsort(np.arctan2(plane[:, 1], plane[:, 0]))]
 
 
-def flat_set(success, surrogate, kl_spent, p, clip, reached, kl_band):
+def flat_set(
+    success: Array,
+    surrogate: Array,
+    kl_spent: Array,
+    p: float,
+    clip: float,
+    reached: tuple[float, float],
+    kl_band: float,
+) -> None:
     """Surrogate and KL against the mass of the good answer, with the plateau shaded."""
     edge = p + clip * (1 - p)
     with figure(2, 1, size=(5.6, 5.2), sharex=True) as (pay, cost):
@@ -149,7 +164,7 @@ def flat_set(success, surrogate, kl_spent, p, clip, reached, kl_band):
         cost.set(xlabel="probability of the good answer", ylabel="KL(new‖old)", ylim=(-0.75, None))
 
 
-def response(advantage, log_ratio, slope, clip):
+def response(advantage: Array, log_ratio: Array, slope: float, clip: float) -> None:
     """Change of log-probability against advantage: the tilt and the clipped surrogate."""
     with figure(size=(5.6, 3.6)) as ax:
         low, high = np.log1p(-clip), np.log1p(clip)
@@ -163,7 +178,7 @@ def response(advantage, log_ratio, slope, clip):
         ax.set(xlabel="advantage", ylabel=r"$\log\,\pi_{\mathrm{new}}/\pi_{\mathrm{old}}$")
 
 
-def gaps(sizes, cosines, exact_cosines):
+def gaps(sizes: Array, cosines: Mapping[str, Array], exact_cosines: Mapping[str, float]) -> None:
     """Alignment with the exact mirror direction against the samples in a batch.
 
     `cosines` and `exact_cosines` map the names "mirror" and "ppo" to arrays (sizes,) and numbers.
@@ -197,7 +212,9 @@ def gaps(sizes, cosines, exact_cosines):
         )  # fmt: skip
 
 
-def critic(lam, mean, spread, exact_value, curve):
+def critic(
+    lam: Array, mean: Array, spread: Array, exact_value: float, curve: tuple[Array, Array]
+) -> None:
     """What GAE says of one action against lambda: its mean, and its spread."""
     with figure(2, 1, size=(5.6, 4.8), sharex=True) as (top, bottom):
         top.plot(lam, mean, "o", color=COLORS["ppo"], ms=6)
@@ -212,7 +229,7 @@ def critic(lam, mean, spread, exact_value, curve):
         )
 
 
-def reference(problem, tau, paths, tilts):
+def reference(problem: Problem, tau: float, paths: Sequence[Array], tilts: Array) -> None:
     """Paths on the simplex: PPO with and without the reference term, and the mirror orbit."""
     target = np.exp(gibbs.log_gibbs(problem.log_ref, problem.reward, tau))
     best = -tau * gibbs.log_partition(problem.log_ref, problem.reward, tau)

@@ -1,10 +1,15 @@
 """One look for every figure: size for a phone, one colour and line style per role."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+
+from .._types import Array
 
 #: One colour per algorithm or role, in the whole book.
 COLORS = {
@@ -28,7 +33,7 @@ LINES = {
     "quiet": "-",
 }
 
-_RC = {
+_RC: dict[Any, Any] = {
     "figure.facecolor": (1, 1, 1, 0),
     "axes.facecolor": (1, 1, 1, 0),
     "savefig.facecolor": (1, 1, 1, 0),
@@ -42,12 +47,16 @@ _RC = {
     "lines.linewidth": 2.0,
     "legend.frameon": False,
     "legend.fontsize": 10,
-    "axes.prop_cycle": mpl.cycler(color=["#0072B2", "#C44E00", "#00805D", "#8452A3"]),
+    "axes.prop_cycle": mpl.cycler(  # type: ignore[attr-defined]
+        color=["#0072B2", "#C44E00", "#00805D", "#8452A3"]
+    ),
 }
 
 
 @contextmanager
-def figure(rows=1, cols=1, size=(5.6, 3.5), **kwargs):
+def figure(
+    rows: int = 1, cols: int = 1, size: tuple[float, float] = (5.6, 3.5), **kwargs: Any
+) -> Iterator[Any]:
     """Axes in the book's style; tidied up on leaving. Yields what `plt.subplots` gives as axes."""
     with mpl.rc_context(_RC):
         _, axes = plt.subplots(rows, cols, figsize=size, layout="constrained", **kwargs)
@@ -57,11 +66,21 @@ def figure(rows=1, cols=1, size=(5.6, 3.5), **kwargs):
     mpl.interactive(interactive)
 
 
-def shades(n, cmap="viridis"):
+def shades(n: int, cmap: str = "viridis") -> Array:
     """Give n colours for an ordered family (sizes, temperatures), dark enough to read on white."""
     return mpl.colormaps[cmap](np.linspace(0.05, 0.72, n))
 
 
-def label_line(ax, x, y, text, color, *, dx=0.0, dy=0.0, **kwargs):
+def label_line(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    color: str | Array,
+    *,
+    dx: float = 0.0,
+    dy: float = 0.0,
+    **kwargs: Any,
+) -> None:
     """Write a label at a line instead of in a legend."""
     ax.annotate(text, (x, y), (dx, dy), textcoords="offset points", color=color, **kwargs)

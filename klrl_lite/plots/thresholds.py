@@ -1,14 +1,19 @@
 """Figures of chapter 07, Gibbs thresholds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .. import gibbs, problems, thresholds
+from .._types import Array, ArrayLike
 from .style import COLORS, figure, shades
 
 _Q = 0.7
 
 
-def sharpening(n_steps=(3, 10, 30, 100, 1000), q_step=_Q, step_gap=1.0):
+def sharpening(
+    n_steps: Sequence[int] = (3, 10, 30, 100, 1000), q_step: float = _Q, step_gap: float = 1.0
+) -> None:
     """Success against temperature for growing tasks, raw and collapsed."""
     tau_limit = -step_gap / np.log(q_step)
     tau = np.linspace(0.05, 2.2 * tau_limit, 1500)
@@ -38,7 +43,7 @@ def sharpening(n_steps=(3, 10, 30, 100, 1000), q_step=_Q, step_gap=1.0):
         )
 
 
-def anatomy(p_ref=1e-3, gap=1.0, level=0.1):
+def anatomy(p_ref: float = 1e-3, gap: float = 1.0, level: float = 0.1) -> None:
     """Crossover of one problem: midpoint, steepest point, width, heat capacity."""
     tau_c = thresholds.critical_tau(p_ref, gap)
     log_odds = thresholds.log_odds_against(p_ref)
@@ -64,7 +69,7 @@ def anatomy(p_ref=1e-3, gap=1.0, level=0.1):
         bottom.set(xlabel=r"temperature $\tau$", ylabel=r"heat capacity $C$", ylim=(0, None))
 
 
-def support(gap=1.0):
+def support(gap: float = 1.0) -> None:
     """Phase plane of support and temperature, from p = 1/2 down to 1e-30."""
     log10_p = np.linspace(-30, np.log10(0.4999), 600)
     tau_c = thresholds.critical_tau(10.0**log10_p, gap)
@@ -92,7 +97,9 @@ def support(gap=1.0):
         )
 
 
-def kink(n_steps=(5, 20, 100, 1000), q_step=_Q, step_gap=1.0):
+def kink(
+    n_steps: Sequence[int] = (5, 20, 100, 1000), q_step: float = _Q, step_gap: float = 1.0
+) -> None:
     """Free-energy density and reward per step against temperature: kink and latent heat."""
     tau_limit = -step_gap / np.log(q_step)
     tau = np.linspace(0.4 * tau_limit, 1.8 * tau_limit, 900)
@@ -119,7 +126,9 @@ def kink(n_steps=(5, 20, 100, 1000), q_step=_Q, step_gap=1.0):
         bottom.set(xlabel=r"temperature $\tau$", ylabel=r"reward per step $E[r]/K$")
 
 
-def zeros(n_steps=(5, 10, 20, 40), q_step=_Q, step_gap=1.0):
+def zeros(
+    n_steps: Sequence[int] = (5, 10, 20, 40), q_step: float = _Q, step_gap: float = 1.0
+) -> None:
     """Zeros of the partition function closing in on the real axis of 1/tau."""
     with figure(size=(5.6, 3.8)) as ax:
         markers = "osD^"
@@ -138,7 +147,7 @@ def zeros(n_steps=(5, 10, 20, 40), q_step=_Q, step_gap=1.0):
         ax.legend(loc="upper right")
 
 
-def fixed_gap(n_steps=(5, 20, 100), q_step=_Q, gap=5.0):
+def fixed_gap(n_steps: Sequence[int] = (5, 20, 100), q_step: float = _Q, gap: float = 5.0) -> None:
     """A fixed gap: the crossing slides to zero temperature, yet sharpens all the same."""
     with figure(2, 1, size=(5.6, 5.6)) as (raw, relative):
         for k, color in zip(n_steps, shades(len(n_steps)), strict=True):
@@ -155,7 +164,9 @@ def fixed_gap(n_steps=(5, 20, 100), q_step=_Q, gap=5.0):
         relative.set_title("relative to its own crossing it sharpens as before")
 
 
-def additive(n_steps=(1, 10, 100), q_step=0.3, step_gap=1.0):
+def additive(
+    n_steps: Sequence[int] = (1, 10, 100), q_step: float = 0.3, step_gap: float = 1.0
+) -> None:
     """Reward share against temperature: all-or-nothing sharpens, additive does not."""
     tau = np.linspace(0.15, 3.0, 700)
     with figure(2, 1, size=(5.6, 5.6), sharex=True) as (top, bottom):
@@ -172,7 +183,7 @@ def additive(n_steps=(1, 10, 100), q_step=0.3, step_gap=1.0):
         bottom.set_title("one point per step: three curves, one line")
 
 
-def three_levels(log_mass, reward):
+def three_levels(log_mass: ArrayLike, reward: ArrayLike) -> None:
     """Mean reward and its variance for a reward with three levels: two crossings."""
     problem = problems.levels(log_mass, reward)
     beta = np.linspace(0, 60, 1500)
@@ -190,7 +201,7 @@ def three_levels(log_mass, reward):
                 ax.axvline(crossing, color=COLORS["reference"], ls=":", lw=1.2)
 
 
-def shared_difficulty(n_steps, independent, shared):
+def shared_difficulty(n_steps: Sequence[int] | Array, independent: Array, shared: Array) -> None:
     """Critical temperature against task length, with and without shared difficulty."""
     with figure(size=(5.6, 3.5)) as ax:
         ax.loglog(n_steps, shared, color=COLORS["euclid"], ls=(0, (5, 2)), marker="s", ms=4)

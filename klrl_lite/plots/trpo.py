@@ -1,10 +1,14 @@
 """Figures of chapter 03, TRPO."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .. import gibbs, policies, signals, simplex
+from .._types import Array, ArrayLike
 from ..algorithms import iterate, trpo
 from ..algorithms.mirror import trust_region_step
+from ..problems import Problem
 from . import simplex as draw
 from .style import COLORS, LINES, figure, label_line
 
@@ -12,7 +16,7 @@ from .style import COLORS, LINES, figure, label_line
 REGIONS = {"new_old": ("mirror", "new||old"), "old_new": ("trpo", "old||new")}
 
 
-def ball(log_old, radius, direction, n_angles=180):
+def ball(log_old: ArrayLike, radius: ArrayLike, direction: str, n_angles: int = 180) -> Array:
     """Boundary of a KL ball on the 2-simplex, or the border of the simplex where that is nearer.
 
     Parameters
@@ -70,7 +74,16 @@ def _one_step(ax, old, advantage, radius):
     draw.mark(ax, old, "old", dx=8, dy=-3)
 
 
-def regions(old, advantage, radius, problem, tau, log_start, path_radius, n_steps=8):
+def regions(
+    old: ArrayLike,
+    advantage: ArrayLike,
+    radius: float,
+    problem: Problem,
+    tau: float,
+    log_start: ArrayLike,
+    path_radius: float,
+    n_steps: int = 8,
+) -> None:
     """One step in both KL balls; and runs of both regions beside natural-gradient steps."""
     ref, reward = problem.log_ref, problem.reward
 
@@ -106,7 +119,7 @@ def regions(old, advantage, radius, problem, tau, log_start, path_radius, n_step
         right.set_title("a run", y=0.92)
 
 
-def price(log_old, advantage, radius):
+def price(log_old: Array, advantage: ArrayLike, radius: float) -> None:
     """KL spent against the step, and the best value against the radius with its tangent."""
     advantage = np.asarray(advantage)
     room = -log_old[np.argmax(advantage)]
@@ -122,8 +135,8 @@ def price(log_old, advantage, radius):
         top.axhline(room, color=grey, ls=":")
         top.plot(info.eta, radius, "o", color=COLORS["gibbs"], zorder=5)
         label_line(top, etas[0], room, r"$-\log\,\pi(a^*)$", grey, dy=5)
-        label_line(top, info.eta, radius, rf"$\delta$ = {radius:g}", COLORS["gibbs"], dx=-6, dy=8,
-                   ha="right")  # fmt: skip
+        label_line(top, float(info.eta), radius, rf"$\delta$ = {radius:g}", COLORS["gibbs"],
+                   dx=-6, dy=8, ha="right")  # fmt: skip
         top.set(xlabel=r"step $\eta$", ylabel="KL(new||old)", ylim=(-0.1, 1.2 * room))
         bottom.plot(radii, values, color=blue)
         reach = np.array([0.0, radius + (0.98 - here) / cost])
@@ -136,7 +149,7 @@ def price(log_old, advantage, radius):
         bottom.set(xlabel=r"radius $\delta$", ylabel=r"best $E_q[A]$ in the ball", ylim=(0, 1.12))
 
 
-def parting(log_old, advantage):
+def parting(log_old: ArrayLike, advantage: ArrayLike) -> None:
     """Length of the step and distance of the two optima against the radius."""
     radii = np.geomspace(1e-6, 1.0, 60)
     new, other = (
@@ -162,7 +175,7 @@ def _cosines(policy, theta, advantage, counts):
     return np.array([simplex.fisher_cosine(policy.jvp(theta, x), advantage, log_pi) for x in found])
 
 
-def reach(seed=0, n_steps=6, widths=(1, 2, 3, 4, 5, 6)):
+def reach(seed: int = 0, n_steps: int = 6, widths: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> None:
     """Cosine of natural and plain gradient with the advantage: parameters, and CG iterations."""
     rng = np.random.default_rng(seed)
     n = 2**n_steps
@@ -205,7 +218,7 @@ def reach(seed=0, n_steps=6, widths=(1, 2, 3, 4, 5, 6)):
         bottom.set_title("network with 4 hidden units")
 
 
-def overspend(log_pi, advantage, radius):
+def overspend(log_pi: Array, advantage: Array, radius: float) -> None:
     """KL of the full quadratic step over the radius, against the skewness of the advantage."""
     policy = policies.tabular(log_pi.shape[-1])
     signal = signals.exact(log_pi, advantage)
@@ -228,7 +241,7 @@ def overspend(log_pi, advantage, radius):
         ax.set(ylabel="KL spent / radius")
 
 
-def runs(away, radius):
+def runs(away: Array, radius: float) -> None:
     """KL to the Gibbs policy along four runs: shrinking, bare, constant radius, capped step."""
     k = np.arange(len(away))
     rows = (

@@ -1,15 +1,27 @@
 """Figures of chapter 02, two KLs."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 
 from .. import gibbs, simplex
+from .._types import Array, ArrayLike
 from ..algorithms import iterate
 from ..algorithms.mirror import explicit_step, implicit_step
+from ..problems import Problem
 from . import simplex as draw
 from .style import COLORS, LINES, figure, label_line, shades
 
 
-def run(problem, tau, log_start, eta, n_steps, *, implicit=False):
+def run(
+    problem: Problem,
+    tau: ArrayLike,
+    log_start: ArrayLike,
+    eta: ArrayLike,
+    n_steps: int,
+    *,
+    implicit: bool = False,
+) -> Array:
     """Policies along a run, shape (n_steps + 1, ..., A); tau and eta of shape (...)."""
     tau, eta = np.broadcast_arrays(np.asarray(tau, float), np.asarray(eta, float))
     ref, reward = problem.log_ref, problem.reward
@@ -36,7 +48,9 @@ def _side_by_side(log_start, log_star, c, shift):
     return place(c) + shift * np.sin(np.pi * c) * normal
 
 
-def end_points(problem, log_start, tau, products, other_tau):
+def end_points(
+    problem: Problem, log_start: Array, tau: float, products: Sequence[float], other_tau: float
+) -> None:
     """Five runs of different step to one end point, and a sixth for another temperature."""
     log_star = gibbs.log_gibbs(problem.log_ref, problem.reward, tau)
     with figure(size=(5.6, 5.0)) as ax:
@@ -67,7 +81,7 @@ def end_points(problem, log_start, tau, products, other_tau):
         ax.legend(loc="upper left", bbox_to_anchor=(-0.04, 1.0), handletextpad=0.2)
 
 
-def runaway(value, taus, means):
+def runaway(value: Callable[[float, Array], Array], taus: Sequence[float], means: Array) -> None:
     """Objective of exponential laws against their mean, above and below the critical tau."""
     places = ((15, -4.5, "left"), (55, 3.4, "left"), (17, 5.4, "right"))
     with figure(size=(5.6, 3.4)) as ax:
@@ -83,7 +97,7 @@ def runaway(value, taus, means):
         ax.set(xlabel="mean of the policy", ylabel="objective")
 
 
-def rise_and_fall(log_pi, advantage, etas, turn):
+def rise_and_fall(log_pi: Array, advantage: Array, etas: Array, turn: float) -> None:
     """Log growth of each action in one step, against the step size."""
     new = explicit_step(log_pi, np.broadcast_to(advantage, (len(etas), len(advantage))), etas)
     growth = new - log_pi
@@ -101,7 +115,13 @@ def rise_and_fall(log_pi, advantage, etas, turn):
         ax.set(xlabel=r"step $\eta$", ylabel=r"$\log\,\pi_{k+1}(a)/\pi_k(a)$", ylim=(-3.6, 2.9))
 
 
-def end_and_pace(problem, log_start, taus, products, shrink=1e-3):
+def end_and_pace(
+    problem: Problem,
+    log_start: Array,
+    taus: Sequence[float] | Array,
+    products: Sequence[float],
+    shrink: float = 1e-3,
+) -> None:
     """Where runs of all steps end, against tau; and how long they take, against eta tau."""
     best = int(np.argmax(problem.reward))
     tau_grid, x_grid = np.meshgrid(taus, products, indexing="ij")
@@ -135,7 +155,7 @@ def end_and_pace(problem, log_start, taus, products, shrink=1e-3):
         bottom.set_title(r"$\eta$ sets the pace", y=1.02)
 
 
-def both_kls(problem, taus, product, n_steps=24):
+def both_kls(problem: Problem, taus: Sequence[float], product: float, n_steps: int = 24) -> None:
     """KL to the reference and KL of each step along two runs that start at the reference."""
     with figure(size=(5.6, 4.0)) as ax:
         for tau, width in zip(taus, (2.4, 1.3), strict=True):
@@ -156,7 +176,7 @@ def both_kls(problem, taus, product, n_steps=24):
         ax.set(xlabel="steps", ylabel="KL (nats)", ylim=(None, 9))
 
 
-def directions(log_start, ends, paths):
+def directions(log_start: Array, ends: Sequence[Array], paths: Mapping[str, Array]) -> None:
     """Three runs from one start: which KL is reversed decides whether the end point moves."""
     with figure(size=(5.6, 4.9)) as ax:
         draw.triangle(ax)

@@ -5,7 +5,7 @@ import numpy as np
 from .. import _checks
 
 
-def count(name, value):
+def count(name: str, value: float) -> int:
     """Check a whole number >= 1.
 
     Examples
@@ -19,7 +19,7 @@ def count(name, value):
     return int(array)
 
 
-def generator(rng):
+def generator(rng: np.random.Generator) -> np.random.Generator:
     """Check a random generator.
 
     Examples

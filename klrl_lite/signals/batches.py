@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._types import Array, ArrayLike, IntArray
 from ._arguments import count, generator
 
 
@@ -21,22 +22,23 @@ class Signal(NamedTuple):
         differently; gain - loss is all that an unclipped algorithm needs.
     """
 
-    weight: np.ndarray
-    gain: np.ndarray
-    loss: np.ndarray
+    weight: Array
+    gain: Array
+    loss: Array
 
 
-def _signal(weight, advantage):
+def _signal(weight: Array, advantage: Array) -> Signal:
     return Signal(weight, weight * np.maximum(advantage, 0.0), weight * np.maximum(-advantage, 0.0))
 
 
-def _policy_and_values(log_pi, name, values):
+def _policy_and_values(log_pi: ArrayLike, name: str, values: ArrayLike) -> tuple[Array, Array]:
     log_pi, values = _checks.policy("log_pi", log_pi), _checks.on_actions(name, values)
     _checks.same_actions(log_pi=log_pi, **{name: values})
-    return np.broadcast_arrays(log_pi, values)
+    log_pi, values = np.broadcast_arrays(log_pi, values)
+    return log_pi, values
 
 
-def exact(log_pi, advantage):
+def exact(log_pi: ArrayLike, advantage: ArrayLike) -> Signal:
     """Exact expectation over the policy: weight = pi, gain - loss = pi A.
 
     Parameters
@@ -58,7 +60,9 @@ def exact(log_pi, advantage):
     return _signal(np.exp(log_pi), advantage)
 
 
-def sampled(log_pi, advantage, n_samples, *, rng):
+def sampled(
+    log_pi: ArrayLike, advantage: ArrayLike, n_samples: int, *, rng: np.random.Generator
+) -> Signal:
     """Draw a batch of actions: weight = n_a / n, gain - loss = n_a A_a / n.
 
     Parameters
@@ -88,7 +92,7 @@ def sampled(log_pi, advantage, n_samples, *, rng):
     return _signal(counts(log_pi, n_samples, rng=rng) / n_samples, advantage)
 
 
-def counts(log_pi, n_samples, *, rng):
+def counts(log_pi: Array, n_samples: int, *, rng: np.random.Generator) -> IntArray:
     """How often each action is drawn, (..., A); an impossible one never is.
 
     Examples
@@ -107,7 +111,7 @@ def counts(log_pi, n_samples, *, rng):
     return result
 
 
-def advantage_of(signal, log_pi, *, divide_by="policy"):
+def advantage_of(signal: Signal, log_pi: ArrayLike, *, divide_by: str = "policy") -> Array:
     """Advantage of each action as an algorithm sees it, (gain - loss) / pi.
 
     Parameters
@@ -141,7 +145,7 @@ def advantage_of(signal, log_pi, *, divide_by="policy"):
     return np.divide(total, share, where=share > 0, out=np.zeros(total.shape))
 
 
-def aggregate(signal, lengths, kind):
+def aggregate(signal: Signal, lengths: ArrayLike, kind: str) -> Signal:
     """Weigh sequences of unequal length as a trainer does when it averages a loss over tokens.
 
     Parameters

@@ -3,13 +3,14 @@
 import numpy as np
 
 from .. import _checks
+from .._types import Array, ArrayLike
 from ..simplex import excess
 
 #: Ways to apply the reference penalty, as `kl_gradient_term` knows them.
 KL_TERMS = ("exact", "k1_in_reward", "k1", "k2", "k3", "k3_corrected")
 
 
-def kl_estimate(log_ratio, kind):
+def kl_estimate(log_ratio: ArrayLike, kind: str) -> Array:
     """Estimate KL(pi || pi_ref) at samples of pi: k1 = d, k2 = d^2/2, k3 = e^-d - 1 + d.
 
     Parameters
@@ -44,7 +45,7 @@ def kl_estimate(log_ratio, kind):
     raise ValueError(f"kind must be 'k1', 'k2' or 'k3'; got {kind!r}")
 
 
-def kl_gradient_term(log_ratio, kind, log_importance=0.0):
+def kl_gradient_term(log_ratio: ArrayLike, kind: str, log_importance: ArrayLike = 0.0) -> Array:
     r"""Coefficient c of grad log pi in the gradient of a sampled reference penalty.
 
     The gradient of the penalty is the mean of c_i grad log pi(y_i) over samples y_i of pi_old, so

@@ -7,25 +7,26 @@ from math import comb
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from .._types import ArrayLike
 from ._arguments import count
 from .batches import Signal, _policy_and_values, counts
 from .raw import group_rule
 
 
 def grouped(
-    log_pi,
-    reward,
-    group_size,
-    n_groups,
+    log_pi: ArrayLike,
+    reward: ArrayLike,
+    group_size: int,
+    n_groups: int,
     *,
-    rng,
-    normalize=True,
-    ddof=0,
-    std_floor=0.0,
-    floor_kind="add",
-    baseline="mean",
-    singleton="zero",
-):
+    rng: np.random.Generator,
+    normalize: bool = True,
+    ddof: int = 0,
+    std_floor: float = 0.0,
+    floor_kind: str = "add",
+    baseline: str = "mean",
+    singleton: str = "zero",
+) -> Signal:
     """Draw `n_groups` groups of `group_size` actions and score each within its group.
 
     Parameters
@@ -68,18 +69,18 @@ def _average(share, advantage, probability):
 
 
 def grouped_expected(
-    log_pi,
-    reward,
-    group_size,
+    log_pi: ArrayLike,
+    reward: ArrayLike,
+    group_size: int,
     *,
-    normalize=True,
-    ddof=0,
-    std_floor=0.0,
-    floor_kind="add",
-    baseline="mean",
-    singleton="zero",
-    max_terms=200_000,
-):
+    normalize: bool = True,
+    ddof: int = 0,
+    std_floor: float = 0.0,
+    floor_kind: str = "add",
+    baseline: str = "mean",
+    singleton: str = "zero",
+    max_terms: int = 200_000,
+) -> Signal:
     """Exact expectation of `grouped` over its samples, for any number of groups.
 
     Parameters

@@ -1,12 +1,25 @@
 """Advantages of raw samples: along time (GAE), and within a group."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .. import _checks
+from .._types import Array, ArrayLike, IntArray
 from ._arguments import count
 
 
-def gae(rewards, values, last_value, done, discount, lam, *, truncated=None, final_values=None):
+def gae(
+    rewards: ArrayLike,
+    values: ArrayLike,
+    last_value: ArrayLike,
+    done: ArrayLike,
+    discount: ArrayLike,
+    lam: ArrayLike,
+    *,
+    truncated: ArrayLike | None = None,
+    final_values: ArrayLike | None = None,
+) -> Array:
     r"""Generalized advantage estimates, A_t = delta_t + discount lam (1 - cut_t) A_{t+1}.
 
     delta_t = r_t + discount (1 - done_t) V(s_{t+1}) - V(s_t), along the last axis.
@@ -89,15 +102,15 @@ def _flags(name, value):
 
 
 def group_advantages(
-    rewards,
+    rewards: ArrayLike,
     *,
-    normalize=True,
-    ddof=0,
-    std_floor=0.0,
-    floor_kind="add",
-    baseline="mean",
-    singleton="zero",
-):
+    normalize: bool = True,
+    ddof: int = 0,
+    std_floor: float = 0.0,
+    floor_kind: str = "add",
+    baseline: str = "mean",
+    singleton: str = "zero",
+) -> Array:
     r"""Group-relative advantages, A_i = (r_i - mean r) / std r, groups on the last axis.
 
     Parameters
@@ -133,7 +146,9 @@ def group_advantages(
     return rule(np.ones(rewards.shape), rewards, rewards.shape[-1])
 
 
-def group_rule(normalize, ddof, std_floor, floor_kind, baseline, singleton):
+def group_rule(
+    normalize: bool, ddof: int, std_floor: float, floor_kind: str, baseline: str, singleton: str
+) -> Callable[[Array | IntArray, Array, int], Array]:
     """Check the options of a group; return f(counts, reward, group_size) -> advantages.
 
     `counts[..., a]` members of the group have the reward `reward[..., a]`; 0 for absent ones.

@@ -510,7 +510,7 @@ def test_a_claim_defined_twice_is_refused(tmp_path):
     path.write_text(one, encoding="utf-8")
     assert list(claims.load(path)) == ["S1.1"]
     path.write_text(one + one, encoding="utf-8")
-    with pytest.raises(ValueError, match="S1.1 must be defined once"):
+    with pytest.raises(ValueError, match=r"S1\.1 must be defined once"):
         claims.load(path)
 
 

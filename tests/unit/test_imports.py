@@ -14,8 +14,8 @@ PACKAGE = Path(klrl_lite.__file__).parent
 #: From the ground up; a module may import only from layers below its own (and a folder from
 #: itself). `thresholds` stands above `problems`, which knows how to read a support.
 LAYERS = (
-    *("_checks", "solvers", "simplex", "gibbs", "policies", "problems", "flow", "thresholds"),
-    *("equilibria", "signals", "algorithms", "diagnostics"),
+    *("_types", "_checks", "solvers", "simplex", "gibbs", "policies", "problems", "flow"),
+    *("thresholds", "equilibria", "signals", "algorithms", "diagnostics"),
     # What the book needs around them: claims, exercises, figures, charts, labs.
     *("verdicts", "claims", "ledger", "exercises", "plots", "explore", "labs"),
 )
