@@ -19,6 +19,8 @@ def live(env: Environment, rest: Sequence[str]) -> int:
     """Open JupyterLab on the book's folder."""
     command = [env.python, "-m", "jupyterlab", f"--notebook-dir={env.root / 'book'}", *rest]
     if os.name == "posix":  # become JupyterLab: signals then reach it and not only this command
+        if os.geteuid() == 0:  # in a container one often is; JupyterLab would refuse to start
+            command.append("--allow-root")
         os.chdir(env.root)
         os.execve(env.python, [str(part) for part in command], env.variables())
     return subprocess.call(command, cwd=env.root, env=env.variables())
