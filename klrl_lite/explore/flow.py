@@ -46,7 +46,7 @@ def flow_values(problem: Problem, t: float, tau: float) -> dict[str, float]:
 
 def flow_chart(problem: Problem) -> Chart:
     """Regularized and bare flow from the reference on the simplex: sliders for time and tau."""
-    ref, reward = tidy(np.exp(problem.log_ref), 15), tidy(problem.reward, 15)
+    ref, reward = tidy(np.exp(problem.log_ref), 12), tidy(problem.reward, 12)
 
     def mass(i, s):
         """Weight of action i on the curve ref exp(s r), as an expression."""

@@ -32,6 +32,11 @@ def geometry_values(
     return {"paths": (entropy, euclid), "gaps": gaps, "stuck": stuck}
 
 
+def _above_rounding(gap: Array) -> Array:
+    """Call 0 what is below 1e-12: rounding, and another number on another machine."""
+    return np.where(gap < 1e-12, 0.0, gap)
+
+
 def geometry_chart(problem: Problem, tau: float, log_start: Array, n_steps: int = 30) -> Chart:
     """Both geometries from one start on the simplex: a slider for the step size."""
     values = geometry_values(problem, tau, log_start, n_steps)
@@ -51,14 +56,14 @@ def geometry_chart(problem: Problem, tau: float, log_start: Array, n_steps: int 
     params = [
         slider("product", "step size ητ ", STEP_PRODUCTS[0], STEP_PRODUCTS[-1], 0.05, 0.5),
         {"name": "i", "expr": "round(20 * product) - 1"},
-        {"name": "gap_kl", "expr": f"{tidy(last_entropy)}[i]"},
-        {"name": "gap_euclid", "expr": f"{tidy(last_euclid)}[i]"},
+        {"name": "gap_kl", "expr": f"{tidy(_above_rounding(last_entropy))}[i]"},
+        {"name": "gap_euclid", "expr": f"{tidy(_above_rounding(last_euclid))}[i]"},
         {"name": "stuck", "expr": f"{str(stuck).lower()}[i]"},
         {
             "name": "readout",
             # Two lines: a phone is narrow.
             "expr": f"['ητ = ' + format(product, '.2f') + ', F − F* after {n_steps} steps:', 'KL '"
-            " + format(gap_kl, '.1e') + ', squared distance ' + "
+            " + (gap_kl > 0 ? format(gap_kl, '.1e') : 'below 1e-12') + ', squared distance ' + "
             "(stuck ? 'stuck on an edge' : format(gap_euclid, '.1e'))]",
         },
     ]
