@@ -36,7 +36,7 @@ CHAPTERS = {
     "11": "Which KL do you descend?",
     "12": "The thermodynamics in full",
     "13": "When does it sharpen?",
-    "14": "What to measure in a real run",
+    "14": "Support and pass@k",
 }
 
 
