@@ -1,8 +1,9 @@
 """Explorable figures: a Vega-Lite output becomes a chart with sliders that needs no kernel.
 
 A cell displays `application/vnd.vegalite.v5+json`. JupyterLab draws it by itself; in the book this
-extension writes a <figure> with the specification inside it, which `_static/explorable.js` mounts,
-and a still picture for readers without scripts. Data are inline: a chart never fetches anything.
+extension writes a <figure> with the specification and a still picture inside it. When the figure
+comes near the screen, `_static/explorable.js` loads Vega and puts the chart in the picture's place;
+without scripts, and on paper, the picture stays. Data are inline: a chart never fetches anything.
 """
 
 import json
@@ -96,15 +97,15 @@ def keys(value: Any) -> Iterator[str]:
 
 
 def figure_html(spec: dict[str, Any]) -> str:
-    """Return the figure: an empty place, the specification, a still picture."""
+    """Return the figure: a still picture where the chart will be, and the specification."""
     spec = {**spec, "$schema": SCHEMA, "config": {**CONFIG, **spec.get("config", {})}}
     inline = json.dumps(spec, separators=(",", ":")).replace("<", "\\u003c")
     label = escape(spec.get("description", ""), quote=True)
     return (
         f'<figure class="explorable" role="group" aria-label="{label}">\n'
-        '<div class="explorable-view"></div>\n'
+        f'<div class="explorable-view"><div class="explorable-still">{still(spec)}</div></div>\n'
         f'<script type="application/json" class="explorable-spec">{inline}</script>\n'
-        f"<noscript>{still(spec)}</noscript>\n</figure>\n"
+        "</figure>\n"
     )
 
 
@@ -117,10 +118,9 @@ def still(spec: dict[str, Any]) -> str:
 def link_scripts(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Load the bundle on the pages that have an explorable, and on no other."""
+    """Load the script, which loads the bundle, on pages that have an explorable and on no other."""
     if doctree is not None and any(n.get("explorable") for n in doctree.findall(nodes.raw)):
-        for script in (BUNDLE, "explorable.js"):
-            app.add_js_file(script, loading_method="defer")
+        app.add_js_file("explorable.js", loading_method="defer")
 
 
 def write_bundle(app: Sphinx) -> None:

@@ -1,6 +1,7 @@
 """Makes the site self-contained: what pages would fetch from elsewhere is put into `_static`.
 
 - MathJax 3 with its fonts, from the sphinx-mathjax-offline wheel (used as a store of files only).
+  Its parts are loaded one by one: the usual bundle has a menu of 100 KiB in it that nobody needs.
 - The theme draws its icons twice: with web fonts and with a script of 1.5 MB that replaces each of
   them by an SVG. The fonts are enough; the script is emptied and source maps are left out.
 - The state of live widgets, which MyST-NB writes into a page, is dead without a kernel.
@@ -16,13 +17,18 @@ from sphinx.application import Sphinx
 
 MATHJAX = "sphinx-mathjax-offline/static/mathjax"
 MATHJAX_PARTS = (
-    "tex-mml-chtml.js",  # input and output in one file
+    "startup.js",  # loads the next ones, which _config.yml names
+    "core.js",
+    "input/tex.js",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
+    "a11y/assistive-mml.js",  # MathML beside each formula, for programs that read aloud
     "output/chtml/fonts/woff-v2",  # fetched by the browser as a page needs them
     "input/tex/extensions",  # fetched when a formula uses \cancel, \bra and the like
 )
 ICON_SCRIPT = "scripts/fontawesome.js"
 ICON_NOTE = "/* Left empty by this book: the theme's web fonts draw the icons. */\n"
-UNUSED = ("**/*.map", "vendor/fontawesome/webfonts/*.ttf", "**/*.LICENSE.txt.map")
+UNUSED = ("**/*.map", "**/*.LICENSE.txt.map")
 
 
 def copy_mathjax(static: Path) -> None:

@@ -1,8 +1,11 @@
-// Draws the explorable figures of a page. Needs the Vega bundle, which is loaded before it.
-// `ast: true` has formulas interpreted instead of compiled: nothing in the page needs eval.
+// Draws the explorable figures of a page, each when it comes near the screen. Until then, without
+// scripts and on paper there is a still picture in its place. Vega, three times as heavy as the page,
+// is loaded for the first figure. `ast: true` has formulas interpreted: nothing here needs eval.
 (function () {
   "use strict";
 
+  const NEAR = "1200px"; // so far below the screen a figure is made ready
+  const BUNDLE = new URL("vega-bundle.js", document.currentScript.src);
   const OPTIONS = {
     mode: "vega-lite",
     renderer: "svg",
@@ -10,6 +13,18 @@
     ast: true,
     defaultStyle: false,
   };
+
+  let bundle = null;
+  function loadBundle() {
+    bundle ||= new Promise((done, failed) => {
+      const script = document.createElement("script");
+      script.src = BUNDLE;
+      script.onload = done;
+      script.onerror = () => failed(new Error("the charts could not be loaded"));
+      document.head.append(script);
+    });
+    return bundle;
+  }
 
   // Vega puts the text of an input beside it; programs that read the page aloud want it on the input.
   function labelInputs(figure) {
@@ -36,10 +51,16 @@
   }
 
   async function mount(figure) {
+    await loadBundle();
     const place = figure.querySelector(".explorable-view");
     const spec = JSON.parse(figure.querySelector(".explorable-spec").textContent);
+    const chart = document.createElement("div");
+    chart.className = "explorable-chart";
     fit(spec, place.clientWidth);
-    const result = await window.klrlVegaEmbed(place, spec, OPTIONS);
+    // Made in view but over nothing: a container of no size would give a chart of no size.
+    place.append(chart);
+    const result = await window.klrlVegaEmbed(chart, spec, OPTIONS);
+    figure.querySelector(".explorable-still").remove();
     labelInputs(figure);
     figure.__view = result.view; // for tests, and for the curious at the console
     figure.dataset.ready = "true";
@@ -53,10 +74,24 @@
     }).observe(place);
   }
 
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        if (entry.isIntersecting) {
+          entry.target.__mount();
+        }
+      }
+    },
+    { rootMargin: `${NEAR} 0px` },
+  );
   for (const figure of document.querySelectorAll("figure.explorable")) {
-    mount(figure).catch((error) => {
-      figure.dataset.ready = "failed";
-      console.error(error);
-    });
+    figure.__mount = () => {
+      figure.__mounted ||= mount(figure).catch((error) => {
+        figure.dataset.ready = "failed";
+        console.error(error);
+      });
+      near.unobserve(figure);
+    };
+    near.observe(figure);
   }
 })();

@@ -12,6 +12,7 @@ SETTLED = """async () => {
   if (window.MathJax) { await MathJax.startup.promise; }
   await document.fonts.ready;
   const figures = [...document.querySelectorAll('figure.explorable')];
+  figures.forEach(f => f.__mount()); // as if each had come near the screen
   while (figures.some(f => !f.dataset.ready)) { await new Promise(done => setTimeout(done, 20)); }
   for (const image of document.images) { image.loading = 'eager'; }
   await Promise.all([...document.images].map(i => i.decode().catch(() => null)));

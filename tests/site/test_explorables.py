@@ -76,8 +76,21 @@ def test_there_is_a_still_picture_without_scripts(browser, site, name):
     page = context.new_page()
     page.goto((site / f"{name}.html").as_uri())
     for figure in page.query_selector_all("figure.explorable"):
-        assert figure.query_selector("noscript svg").bounding_box()["height"] > 50
+        assert figure.query_selector(".explorable-still svg").bounding_box()["height"] > 50
     context.close()
+
+
+@pytest.mark.parametrize("name", PAGES[:1])
+def test_charts_are_made_when_they_come_near_the_screen(browser, site, name):
+    page = browser.new_context(offline=True, viewport={"width": 1280, "height": 500}).new_page()
+    page.goto((site / f"{name}.html").as_uri())
+    last = "[...document.querySelectorAll('figure.explorable')].at(-1)"
+    assert page.evaluate(f"{last}.getBoundingClientRect().top") > 2000  # else nothing is shown here
+    assert page.evaluate("typeof window.klrlVegaEmbed") == "undefined"
+    page.evaluate(f"{last}.scrollIntoView()")
+    page.wait_for_function(f"{last}.dataset.ready === 'true'", timeout=10_000)
+    assert page.query_selector_all("figure.explorable")[-1].query_selector("input[type=range]")
+    page.context.close()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

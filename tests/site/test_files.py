@@ -143,9 +143,10 @@ def test_no_page_shows_a_widget_that_needs_a_kernel(pages):
     assert shown == []
 
 
-def test_vega_is_linked_exactly_where_it_is_needed(pages):
+def test_the_script_of_the_charts_is_linked_exactly_where_it_is_needed(pages):
     for path, page in pages.items():
-        linked = any("vega-bundle.js" in a.get("src", "") for a in page.all("script"))
+        assert not any("vega-bundle.js" in a.get("src", "") for a in page.all("script")), path
+        linked = any("explorable.js" in a.get("src", "") for a in page.all("script"))
         needed = any("explorable" in a.get("class", "").split() for a in page.all("figure"))
         assert linked == needed, path
 
