@@ -65,8 +65,13 @@ def kl_flow(t: ArrayLike, log_pi0: ArrayLike, log_gibbs: ArrayLike, tau: ArrayLi
     _checks.same_actions(log_pi0=log_pi0, log_gibbs=log_gibbs)
     _checks.broadcast(t=t, tau=tau, log_pi0=log_pi0[..., 0])
     rate = np.asarray(tau * t)[..., None]
-    path = _weighted(np.exp(-rate), log_pi0) + _weighted(-np.expm1(-rate), log_gibbs)
-    return _log_normalize(np.where(log_pi0 == -np.inf, -np.inf, path), "log_pi0")
+    left, gone = np.exp(-rate), -np.expm1(-rate)
+    if log_pi0.min(initial=0.0) > -np.inf and log_gibbs.min(initial=0.0) > -np.inf:
+        path = left * log_pi0 + gone * log_gibbs
+    else:
+        path = _weighted(left, log_pi0) + _weighted(gone, log_gibbs)
+        path = np.where(log_pi0 == -np.inf, -np.inf, path)
+    return _log_normalize(path, "log_pi0", overwrite=True)
 
 
 def integrate(
@@ -117,6 +122,8 @@ def integrate(
     t_eval = _checks.number("t_eval", t_eval, least=0.0)
     if t_eval.ndim != 1 or np.any(np.diff(t_eval) < 0):
         raise ValueError(f"t_eval must be an ascending list of times; got {t_eval}")
+    rtol, atol = _checks.scalar("rtol", rtol, above=0.0), _checks.scalar("atol", atol, above=0.0)
+    rtol, atol = _checks.scalar("rtol", rtol, above=0.0), _checks.scalar("atol", atol, above=0.0)
     possible = log_pi0 > -np.inf
 
     def policy(y):

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import _checks
 from ._types import Array, ArrayLike
-from .simplex import _below_best, _centred, _kl, _log_normalize, excess, expect
+from .simplex import _below_best, _centred, _expect, _kl, _tilt, excess
 
 
 def _system(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> tuple[Array, Array, Array]:
@@ -48,7 +48,7 @@ def log_gibbs(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Array:
     [0.5, 0.5]
     """
     log_ref, reward, tau = _system(log_ref, reward, tau)
-    return _log_normalize(log_ref + _below_best(reward, log_ref) / tau[..., None], "log_ref")
+    return _tilt(log_ref, _below_best(reward, log_ref) / tau[..., None], "log_ref")
 
 
 def log_partition(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Array:
@@ -74,7 +74,7 @@ def log_partition(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Arra
     5.00000125e-07
     """
     log_ref, reward, tau = _system(log_ref, reward, tau)
-    mean = expect(log_ref, reward)
+    mean = _expect(log_ref, reward)
     x = (reward - mean[..., None]) / tau[..., None]
     # log(e^x - 1 - x): directly for small x, as x + log(1 - (1 + x) e^-x) for large x.
     large = x > 1.0
@@ -123,7 +123,7 @@ def free_energy(log_pi: ArrayLike, log_ref: ArrayLike, reward: ArrayLike, tau: A
     _checks.broadcast(
         log_pi=log_pi[..., 0], log_ref=log_ref[..., 0], reward=reward[..., 0], tau=tau
     )
-    return tau * _kl(log_pi, log_ref) - expect(log_pi, reward)
+    return tau * _kl(log_pi, log_ref) - _expect(log_pi, reward)
 
 
 def soft_advantage(
@@ -164,9 +164,16 @@ def soft_advantage(
     possible = log_pi > -np.inf
     if np.any(possible & (log_ref == -np.inf)):
         raise ValueError("log_pi must have no mass where log_ref has none; the free energy is inf")
-    ratio = np.subtract(log_pi, log_ref, where=possible, out=np.zeros(possible.shape))
-    score = np.where(possible, reward - tau[..., None] * ratio, 0.0)
-    return np.where(possible, _centred(score, log_pi), 0.0)
+    everywhere = possible.all()
+    ratio = (
+        log_pi - log_ref
+        if everywhere
+        else np.subtract(log_pi, log_ref, where=possible, out=np.zeros_like(log_pi))
+    )
+    score = reward - tau[..., None] * ratio
+    if everywhere:
+        return _centred(score, log_pi)
+    return np.where(possible, _centred(np.where(possible, score, 0.0), log_pi), 0.0)
 
 
 def heat_capacity(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Array:
@@ -188,4 +195,4 @@ def heat_capacity(log_ref: ArrayLike, reward: ArrayLike, tau: ArrayLike) -> Arra
     reward = _checks.real_array("reward", reward)
     # In units of tau first: the square of reward/tau may overflow where its variance does not.
     u = _centred(reward, log_pi) / np.asarray(tau, float)[..., None]
-    return expect(log_pi, np.square(u))
+    return _expect(log_pi, np.square(u))

@@ -11,7 +11,22 @@ import numpy as np
 
 from . import _checks
 from ._types import Array, ArrayLike, IntArray
-from .simplex import _log_normalize
+from .simplex import _dot, _log_normalize
+
+
+class Tangent(NamedTuple):
+    """A policy at one theta, where it need not be evaluated again for each derivative.
+
+    Attributes
+    ----------
+    log_pi : numpy.ndarray, shape (..., A)
+    jvp, vjp : callable
+        Those of `Policy`, without theta and without checks.
+    """
+
+    log_pi: Array
+    jvp: Callable[[Array], Array]
+    vjp: Callable[[Array], Array]
 
 
 class Policy(NamedTuple):
@@ -29,6 +44,8 @@ class Policy(NamedTuple):
         theta, v (..., P) -> sum_i v_i d log pi_a / d theta_i, shape (..., A).
     vjp : callable
         theta, w (..., A) -> sum_a w_a d log pi_a / d theta_i, shape (..., P).
+    tangent : callable, optional
+        theta -> Tangent, for many derivatives at one theta; see `tangent_at`.
     """
 
     name: str
@@ -38,6 +55,27 @@ class Policy(NamedTuple):
     log_prob: Callable[[ArrayLike], Array]
     jvp: Callable[[ArrayLike, ArrayLike], Array]
     vjp: Callable[[ArrayLike, ArrayLike], Array]
+    tangent: Callable[[ArrayLike], Tangent] | None = None
+
+
+def tangent_at(policy: Policy, theta: ArrayLike) -> Tangent:
+    """Evaluate a policy and its derivatives at one theta, with as much computed once as can be.
+
+    Parameters
+    ----------
+    policy : Policy
+    theta : array_like, shape (..., P)
+
+    Examples
+    --------
+    >>> tangent_at(tabular(2), [0.0, 0.0]).jvp(np.array([1.0, 0.0])).tolist()
+    [0.5, -0.5]
+    """
+    if policy.tangent is not None:
+        return policy.tangent(theta)
+    return Tangent(
+        policy.log_prob(theta), lambda v: policy.jvp(theta, v), lambda w: policy.vjp(theta, w)
+    )
 
 
 def fisher_vector_product(policy: Policy, theta: ArrayLike, v: ArrayLike) -> Array:
@@ -81,21 +119,28 @@ def _arguments(n_params, theta, *, minus_inf=False, **other):
     return theta, *arrays.values()
 
 
-def _whole(name: str, value: float, least: int) -> int:
-    array = _checks.number(name, value, least=least)
-    if array.ndim or array % 1:
-        raise ValueError(f"{name} must be one whole number >= {least}; got {value!r}")
-    return int(array)
-
-
-def _score_jvp(log_p, d_logits):
+def _score_jvp(p, d_logits):
     """Change of log-probabilities for a change of logits, u - E_pi[u]."""
-    return d_logits - np.sum(np.exp(log_p) * d_logits, axis=-1, keepdims=True)
+    return d_logits - _dot(p, d_logits)[..., None]
 
 
-def _score_vjp(log_p, w):
+def _score_vjp(p, w):
     """Transposed: w - pi sum w."""
-    return w - np.exp(log_p) * np.sum(w, axis=-1, keepdims=True)
+    return w - p * np.sum(w, axis=-1, keepdims=True)
+
+
+def _from_tangent(name, n_actions, n_params, init, log_prob, tangent, *, minus_inf=False):
+    """Policy whose jvp and vjp are those of its tangent, behind checks."""
+
+    def jvp(theta, v):
+        theta, v = _arguments(n_params, theta, minus_inf=minus_inf, v=(v, n_params))
+        return tangent(theta).jvp(v)
+
+    def vjp(theta, w):
+        theta, w = _arguments(n_params, theta, minus_inf=minus_inf, w=(w, n_actions))
+        return tangent(theta).vjp(w)
+
+    return Policy(name, n_actions, n_params, init, log_prob, jvp, vjp, tangent)
 
 
 def tabular(n_actions: int) -> Policy:
@@ -110,24 +155,26 @@ def tabular(n_actions: int) -> Policy:
     >>> policy.vjp(policy.init(), [1.0, 0.0]).tolist()
     [0.5, -0.5]
     """
-    n = _whole("n_actions", n_actions, 1)
+    n = _checks.count("n_actions", n_actions)
 
     def init(log_pi=None):
-        return np.zeros(n) if log_pi is None else _checks.policy("log_pi", log_pi).copy()
+        if log_pi is None:
+            return np.zeros(n)
+        log_pi = _checks.policy("log_pi", log_pi).copy("K")
+        if log_pi.shape[-1] != n:
+            raise ValueError(f"log_pi must have {n} actions on its last axis; got {log_pi.shape}")
+        return log_pi
 
     def log_prob(theta):
         (theta,) = _arguments(n, theta, minus_inf=True)
         return _log_normalize(theta, "theta")
 
-    def jvp(theta, v):
-        theta, v = _arguments(n, theta, minus_inf=True, v=(v, n))
-        return _score_jvp(_log_normalize(theta, "theta"), v)
+    def tangent(theta):
+        log_pi = log_prob(theta)
+        pi = np.exp(log_pi)
+        return Tangent(log_pi, lambda v: _score_jvp(pi, v), lambda w: _score_vjp(pi, w))
 
-    def vjp(theta, w):
-        theta, w = _arguments(n, theta, minus_inf=True, w=(w, n))
-        return _score_vjp(_log_normalize(theta, "theta"), w)
-
-    return Policy("tabular", n, n, init, log_prob, jvp, vjp)
+    return _from_tangent("tabular", n, n, init, log_prob, tangent, minus_inf=True)
 
 
 def linear(features: ArrayLike, log_base: ArrayLike | None = None) -> Policy:
@@ -158,17 +205,18 @@ def linear(features: ArrayLike, log_base: ArrayLike | None = None) -> Policy:
 
     def log_prob(theta):
         (theta,) = _arguments(n_params, theta)
-        return _log_normalize(base + theta @ x.T, "theta")
+        return _log_normalize(_checks.by_action(base + theta @ x.T), "theta")
 
-    def jvp(theta, v):
-        theta, v = _arguments(n_params, theta, v=(v, n_params))
-        return _score_jvp(log_prob(theta), v @ x.T)
+    def tangent(theta):
+        log_pi = log_prob(theta)
+        pi = np.exp(log_pi)
+        return Tangent(
+            log_pi,
+            lambda v: _score_jvp(pi, _checks.by_action(v @ x.T)),
+            lambda w: _checks.by_action(_score_vjp(pi, w) @ x),
+        )
 
-    def vjp(theta, w):
-        theta, w = _arguments(n_params, theta, w=(w, n_actions))
-        return _score_vjp(log_prob(theta), w) @ x
-
-    return Policy("linear", n_actions, n_params, init, log_prob, jvp, vjp)
+    return _from_tangent("linear", n_actions, n_params, init, log_prob, tangent)
 
 
 def sequences(n_steps: int, vocabulary: int = 2) -> IntArray:
@@ -179,7 +227,10 @@ def sequences(n_steps: int, vocabulary: int = 2) -> IntArray:
     >>> sequences(2).tolist()
     [[0, 0], [0, 1], [1, 0], [1, 1]]
     """
-    n_steps, vocabulary = _whole("n_steps", n_steps, 1), _whole("vocabulary", vocabulary, 2)
+    n_steps, vocabulary = (
+        _checks.count("n_steps", n_steps),
+        _checks.count("vocabulary", vocabulary, least=2),
+    )
     return np.stack(np.unravel_index(np.arange(vocabulary**n_steps), (vocabulary,) * n_steps), -1)
 
 
@@ -230,8 +281,8 @@ def autoregressive(n_steps: int, n_hidden: int, *, vocabulary: int = 2) -> Polic
     >>> policy.n_actions, float(np.exp(policy.log_prob(theta)).sum().round(12))
     (8, 1.0)
     """
-    k, v = _whole("n_steps", n_steps, 1), _whole("vocabulary", vocabulary, 2)
-    width, x = _whole("n_hidden", n_hidden, 1), _contexts(k, v)
+    k, v = _checks.count("n_steps", n_steps), _checks.count("vocabulary", vocabulary, least=2)
+    width, x = _checks.count("n_hidden", n_hidden), _contexts(k, v)
     shapes = ((x.shape[1], width), (width, v), (v,))
     sizes = [int(np.prod(shape)) for shape in shapes]
     n_params, n_actions = sum(sizes), v**k
@@ -243,7 +294,7 @@ def autoregressive(n_steps: int, n_hidden: int, *, vocabulary: int = 2) -> Polic
     def forward(theta):
         w, u, c = unpack(theta)
         h = np.tanh(x @ w)
-        return u, h, _log_normalize(h @ u + c[..., None, :], "theta")
+        return u, h, _log_normalize(h @ u + c[..., None, :], "theta", overwrite=True)
 
     def along_sequences(per_token):
         """Sum the entries (prefix, token) that each sequence passes through."""
@@ -261,6 +312,8 @@ def autoregressive(n_steps: int, n_hidden: int, *, vocabulary: int = 2) -> Polic
         return np.concatenate(list(blocks), axis=-2)
 
     def init(*, rng, scale=1.0, batch=()):
+        rng, scale = _checks.generator(rng), _checks.scalar("scale", scale, least=0.0)
+        rng, scale = _checks.generator(rng), _checks.scalar("scale", scale, least=0.0)
         fan_in = np.repeat([k, width, width], sizes)  # of the inputs, k are on at most
         return scale / np.sqrt(fan_in) * rng.standard_normal((*batch, n_params))
 
@@ -268,19 +321,24 @@ def autoregressive(n_steps: int, n_hidden: int, *, vocabulary: int = 2) -> Polic
         (theta,) = _arguments(n_params, theta)
         return along_sequences(forward(theta)[2])
 
-    def jvp(theta, v):
-        theta, v = _arguments(n_params, theta, v=(v, n_params))
-        (u, h, log_p), (dw, du, dc) = forward(theta), unpack(v)
-        dh = (1.0 - h**2) * (x @ dw)
-        return along_sequences(_score_jvp(log_p, dh @ u + h @ du + dc[..., None, :]))
-
-    def vjp(theta, w):
-        theta, w = _arguments(n_params, theta, w=(w, n_actions))
+    def tangent(theta):
+        (theta,) = _arguments(n_params, theta)
         u, h, log_p = forward(theta)
-        d_logits = _score_vjp(log_p, to_tokens(w))
-        dh = (1.0 - h**2) * (d_logits @ np.swapaxes(u, -1, -2))
-        dw, du, dc = x.T @ dh, np.swapaxes(h, -1, -2) @ d_logits, d_logits.sum(axis=-2)
-        batch = np.broadcast_shapes(theta.shape[:-1], w.shape[:-1])
-        return np.concatenate([g.reshape(*batch, -1) for g in (dw, du, dc)], axis=-1)
+        p, slope = np.exp(log_p), 1.0 - h**2
 
-    return Policy("autoregressive", n_actions, n_params, init, log_prob, jvp, vjp)
+        def jvp(v):
+            dw, du, dc = unpack(v)
+            dh = slope * (x @ dw)
+            return along_sequences(_score_jvp(p, dh @ u + h @ du + dc[..., None, :]))
+
+        def vjp(w):
+            d_logits = _score_vjp(p, to_tokens(w))
+            dh = slope * (d_logits @ np.swapaxes(u, -1, -2))
+            dw, du, dc = x.T @ dh, np.swapaxes(h, -1, -2) @ d_logits, d_logits.sum(axis=-2)
+            batch = np.broadcast_shapes(theta.shape[:-1], w.shape[:-1])
+            parts = zip((dw, du, dc), sizes, strict=True)
+            return np.concatenate([g.reshape(*batch, n) for g, n in parts], axis=-1)
+
+        return Tangent(along_sequences(log_p), jvp, vjp)
+
+    return _from_tangent("autoregressive", n_actions, n_params, init, log_prob, tangent)

@@ -55,7 +55,7 @@ def log_support(p_ref: ArrayLike, log_p: bool) -> tuple[Array, Array]:
     >>> float(np.exp(log_bad).round(12))
     0.75
     """
-    if not log_p:
+    if not _checks.flag("log_p", log_p):
         p = _checks.number("p_ref", p_ref, least=0.0, most=1.0)
         with np.errstate(divide="ignore"):
             return np.log(p), np.log1p(-p)
@@ -205,7 +205,7 @@ def chain(
         raise ValueError(f"q_step must be < 1; got {q_step.max()!r}")
     step_gap = _checks.number("step_gap", step_gap)
     _checks.broadcast(q_step=q_step, step_gap=step_gap)
-    n_steps = _count("n_steps", n_steps)
+    n_steps = _checks.count("n_steps", n_steps)
     if isinstance(credit, str) and credit == "all":
         return binary(n_steps * np.log(q_step), n_steps * step_gap, log_p=True)
     if not (isinstance(credit, str) and credit == "additive") and not callable(credit):
@@ -236,26 +236,6 @@ def _additive_forms(q, n_steps, step_gap):
         "mean_reward": lambda tau: n_steps * step_gap * np.exp(log_step_success(tau)),
         "all_correct": lambda tau: np.exp(n_steps * log_step_success(tau)),
     }
-
-
-def _scalar(name: str, value: ArrayLike, **bounds: Any) -> float:
-    array = _checks.number(name, value, **bounds)
-    if array.ndim:
-        raise ValueError(f"{name} must be a single number; got shape {array.shape}")
-    return float(array)
-
-
-def _count(name: str, value: float) -> int:
-    number = _scalar(name, value, least=1.0)
-    if not number.is_integer():
-        raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
-    return int(number)
-
-
-def _generator(rng: np.random.Generator) -> np.random.Generator:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator; got {type(rng).__name__}")
-    return rng
 
 
 def _stirling_error(n):
@@ -308,9 +288,9 @@ def random_bandit(
     >>> random_bandit(5, rng=np.random.default_rng(0)).n_actions
     5
     """
-    n_actions, rng = _count("n_actions", n_actions), _generator(rng)
+    n_actions, rng = _checks.count("n_actions", n_actions), _checks.generator(rng)
     # Logarithms of gamma variates, boosted so that tiny concentrations do not underflow.
-    shape = _scalar("concentration", concentration, above=0.0)
+    shape = _checks.scalar("concentration", concentration, above=0.0)
     log_gamma = np.log(rng.gamma(shape + 1.0, size=n_actions))
     log_gamma += np.log1p(-rng.random(n_actions)) / shape
     return Problem(
@@ -329,8 +309,8 @@ def random_energy(n_steps: int, sigma: float = 1.0, *, rng: np.random.Generator)
     >>> random_energy(4, rng=np.random.default_rng(0)).n_actions
     16
     """
-    n_steps, rng = _count("n_steps", n_steps), _generator(rng)
-    sigma = _scalar("sigma", sigma, above=0.0)
+    n_steps, rng = _checks.count("n_steps", n_steps), _checks.generator(rng)
+    sigma = _checks.scalar("sigma", sigma, above=0.0)
     reward = sigma * np.sqrt(n_steps) * rng.standard_normal(2**n_steps)
     log_ref = np.full(2**n_steps, -n_steps * np.log(2.0))
     known = {"critical_tau": sigma / np.sqrt(2 * np.log(2.0))}

@@ -77,7 +77,8 @@ def bisect(
     >>> x.round(12).tolist(), bool(info.converged.all())
     ([1.414213562373, 3.0], True)
     """
-    low, high = _checks.real_array("low", low), _checks.real_array("high", high)
+    low, high = _checks.number("low", low), _checks.number("high", high)
+    rtol, max_iter = _checks.scalar("rtol", rtol, least=0.0), _checks.count("max_iter", max_iter)
     _checks.broadcast(low=low, high=high)
     low, high = (end.copy() for end in np.broadcast_arrays(low, high))
     sign_low, sign_high = np.sign(f(low)), np.sign(f(high))
@@ -138,27 +139,36 @@ def conjugate_gradient(
     """
     b = _checks.on_actions("b", b)
     rtol = _checks.number("rtol", rtol, least=0.0)
+    max_iter = _checks.count("max_iter", max_iter, least=0)
     # In units of the largest entry, so that no square under- or overflows.
     size = np.abs(b).max(axis=-1, keepdims=True)
     r = b / np.where(size > 0, size, 1.0)
-    x, p, rr = np.zeros_like(r), r, np.sum(r * r, axis=-1)
+    x, p, rr = np.zeros_like(r), r.copy("K"), _dot(r, r)
     start, curved, n_iter = rr, np.ones(rr.shape, bool), np.zeros(rr.shape, int)
     for _ in range(max_iter):
         active = curved & (rr > rtol**2 * start)
         if not np.any(active):
             break
         ap = matvec(p)
-        curvature = np.sum(p * ap, axis=-1)
+        if ap.shape != r.shape:  # several matrices for one right-hand side
+            x, r, p = (np.broadcast_to(a, ap.shape).copy("K") for a in (x, r, p))
+        curvature = _dot(p, ap)
         curved = curved & ((curvature > 0) | ~active)
         active = active & curved
+        # A cell that has stopped gets 0 for both, and does not move any more.
         alpha = np.divide(rr, curvature, where=active, out=np.zeros(active.shape))[..., None]
-        x, r = x + alpha * p, r - alpha * ap
-        rr_new = np.sum(r * r, axis=-1)
-        beta = np.divide(rr_new, rr, where=active, out=np.zeros(active.shape))[..., None]
-        p, rr = np.where(active[..., None], r + beta * p, p), rr_new
-        n_iter = n_iter + active
+        x += alpha * p
+        r -= alpha * ap
+        rr_new = _dot(r, r)
+        p *= np.divide(rr_new, rr, where=active, out=np.zeros(active.shape))[..., None]
+        p += r
+        rr, n_iter = rr_new, n_iter + active
     residual = np.sqrt(rr / np.where(start > 0, start, 1.0))
     return size * x, CGInfo(residual <= rtol, n_iter, residual)
+
+
+def _dot(x: Array, y: Array) -> Array:
+    return np.einsum("...i,...i->...", x, y)
 
 
 def backtrack(
@@ -194,8 +204,7 @@ def backtrack(
     ([0.25, 0.2], [2, 0])
     """
     scale = _checks.number("first", first)
-    if not 0.0 < shrink < 1.0:
-        raise ValueError(f"shrink must be between 0 and 1; got {shrink!r}")
+    shrink, max_iter = _checks.share("shrink", shrink), _checks.count("max_iter", max_iter, least=0)
     accepted = np.asarray(accept(scale))
     n_iter = np.zeros(accepted.shape, int)
     for _ in range(max_iter):
@@ -241,16 +250,26 @@ def adam(
     [0.1, -0.1, 0.0]
     """
     rate = _checks.number("learning_rate", learning_rate, above=0.0)[..., None]
+    beta1, beta2 = (
+        _checks.scalar(name, value, least=0.0, most=1.0 - 2.0**-53)
+        for name, value in (("beta1", beta1), ("beta2", beta2))
+    )
+    epsilon = _checks.scalar("epsilon", epsilon, least=0.0)
 
     def init(theta):
-        return AdamState(0, np.zeros(np.shape(theta)), np.zeros(np.shape(theta)))
+        none = np.zeros_like(theta, dtype=float)
+        return AdamState(0, none, none.copy("K"))
 
     def update(gradient, state):
         step = state.step + 1
         mean = beta1 * state.mean + (1.0 - beta1) * gradient
         square = beta2 * state.square + (1.0 - beta2) * np.square(gradient)
         root = np.sqrt(square / (1.0 - beta2**step)) + epsilon
-        unit = np.divide(mean / (1.0 - beta1**step), root, where=root > 0, out=np.zeros(root.shape))
+        unit = mean / (1.0 - beta1**step)
+        if epsilon > 0:
+            unit /= root
+        else:  # a gradient that has always been 0 moves nothing
+            unit = np.divide(unit, root, where=root > 0, out=np.zeros_like(root))
         return rate * unit, AdamState(step, mean, square)
 
     return init, update

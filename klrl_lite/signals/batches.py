@@ -6,7 +6,6 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array, ArrayLike, IntArray
-from ._arguments import count, generator
 
 
 class Signal(NamedTuple):
@@ -28,7 +27,9 @@ class Signal(NamedTuple):
 
 
 def _signal(weight: Array, advantage: Array) -> Signal:
-    return Signal(weight, weight * np.maximum(advantage, 0.0), weight * np.maximum(-advantage, 0.0))
+    gain = np.maximum(advantage, 0.0)
+    loss = gain - advantage  # max(-A, 0), exactly
+    return Signal(weight, weight * gain, weight * loss)
 
 
 def _policy_and_values(log_pi: ArrayLike, name: str, values: ArrayLike) -> tuple[Array, Array]:
@@ -88,11 +89,11 @@ def sampled(
     np.float64(1.0)
     """
     log_pi, advantage = _policy_and_values(log_pi, "advantage", advantage)
-    n_samples = count("n_samples", n_samples)
-    return _signal(counts(log_pi, n_samples, rng=rng) / n_samples, advantage)
+    n_samples = _checks.count("n_samples", n_samples)
+    return _signal(_counts(log_pi, n_samples, rng) / n_samples, advantage)
 
 
-def counts(log_pi: Array, n_samples: int, *, rng: np.random.Generator) -> IntArray:
+def counts(log_pi: ArrayLike, n_samples: int, *, rng: np.random.Generator) -> IntArray:
     """How often each action is drawn, (..., A); an impossible one never is.
 
     Examples
@@ -100,15 +101,29 @@ def counts(log_pi: Array, n_samples: int, *, rng: np.random.Generator) -> IntArr
     >>> counts(np.array([0.0, -np.inf]), 7, rng=np.random.default_rng(0)).tolist()
     [7, 0]
     """
-    rng = generator(rng)
-    # NumPy gives what rounding leaves over to the last category, which may be impossible. So the
-    # likeliest action goes last.
-    order = np.argsort(log_pi, axis=-1)
-    p = np.exp(np.take_along_axis(log_pi, order, axis=-1))
-    drawn = rng.multinomial(n_samples, p / p.sum(axis=-1, keepdims=True))
+    log_pi = _checks.policy("log_pi", log_pi)
+    return _counts(log_pi, _checks.count("n_samples", n_samples), rng)
+
+
+def _counts(log_pi, n_samples, rng):
+    drawn, order = _draw(log_pi, n_samples, (), rng)
     result = np.empty_like(drawn)
     np.put_along_axis(result, order, drawn, axis=-1)
     return result
+
+
+def _draw(log_pi, n_samples, repeats, rng):
+    """Counts (..., *repeats, A) with the actions in another order, which is returned as well."""
+    rng = _checks.generator(rng)
+    # NumPy gives what rounding leaves over to the last category, which may be impossible. So the
+    # likeliest action goes last.
+    log_pi = np.ascontiguousarray(log_pi)
+    order = np.argsort(log_pi, axis=-1)
+    p = np.exp(np.take_along_axis(log_pi, order, axis=-1))
+    p /= p.sum(axis=-1, keepdims=True)
+    (*batch, n_actions) = p.shape
+    p = p.reshape(*batch, *(1 for _ in repeats), n_actions)
+    return rng.multinomial(n_samples, np.broadcast_to(p, (*batch, *repeats, n_actions))), order
 
 
 def advantage_of(signal: Signal, log_pi: ArrayLike, *, divide_by: str = "policy") -> Array:
@@ -135,14 +150,33 @@ def advantage_of(signal: Signal, log_pi: ArrayLike, *, divide_by: str = "policy"
     >>> advantage_of(exact(log_pi, [3.0, -1.0]), log_pi).tolist()
     [3.0, -1.0]
     """
-    if divide_by not in ("policy", "weight"):
-        raise ValueError(f"divide_by must be 'policy' or 'weight'; got {divide_by!r}")
+    _checks.choice("divide_by", divide_by, ("policy", "weight"))
     log_pi = _checks.policy("log_pi", log_pi)
-    _checks.same_actions(gain=signal.gain, log_pi=log_pi)
+    signal = _checked("signal", signal, log_pi=log_pi)
+    return _ratio_to(signal, np.exp(log_pi) if divide_by == "policy" else signal.weight)
+
+
+def _checked(name: str, signal: Signal, **others: ArrayLike) -> Signal:
+    """Check a signal that comes from outside, and that its actions are those of other arrays."""
+    if not isinstance(signal, Signal):
+        raise TypeError(f"{name} must be a Signal; got {type(signal).__name__}")
+    parts = {
+        f"{name}.{field}": _checks.on_actions(f"{name}.{field}", part)
+        for field, part in signal._asdict().items()
+    }
+    for whole, part in parts.items():
+        _checks.number(whole, part, least=0.0)
+    _checks.same_actions(**parts, **others)
+    return Signal(*parts.values())
+
+
+def _ratio_to(signal: Signal, share: Array) -> Array:
+    """Divide gain - loss by a share, and 0 where there is none."""
     total = signal.gain - signal.loss
-    share = np.exp(log_pi) if divide_by == "policy" else signal.weight
+    if share.min(initial=1.0) > 0.0:
+        return total / share
     total, share = np.broadcast_arrays(total, share)
-    return np.divide(total, share, where=share > 0, out=np.zeros(total.shape))
+    return np.divide(total, share, where=share > 0, out=np.zeros_like(total))
 
 
 def aggregate(signal: Signal, lengths: ArrayLike, kind: str) -> Signal:
@@ -170,7 +204,7 @@ def aggregate(signal: Signal, lengths: ArrayLike, kind: str) -> Signal:
     [0.0, 0.125]
     """
     lengths = _checks.number("lengths", lengths, above=0.0)
-    _checks.same_actions(weight=signal.weight, lengths=lengths)
+    signal = _checked("signal", signal, lengths=_checks.on_actions("lengths", lengths))
     match kind:
         case "seq-mean-token-sum":
             factor = np.ones_like(lengths)

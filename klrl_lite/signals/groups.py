@@ -5,11 +5,12 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
-from scipy.special import gammaln, xlogy
+from scipy.special import gammaln
 
+from .. import _checks
 from .._types import ArrayLike
-from ._arguments import count
-from .batches import Signal, _policy_and_values, counts
+from ..simplex import _dot
+from .batches import Signal, _draw, _policy_and_values
 from .raw import group_rule
 
 
@@ -55,17 +56,29 @@ def grouped(
     True
     """
     log_pi, reward = _policy_and_values(log_pi, "reward", reward)
-    size, n_groups = count("group_size", group_size), count("n_groups", n_groups)
+    size, n_groups = _checks.count("group_size", group_size), _checks.count("n_groups", n_groups)
     rule = group_rule(normalize, ddof, std_floor, floor_kind, baseline, singleton)
-    shape = (*log_pi.shape[:-1], n_groups, log_pi.shape[-1])
-    drawn = counts(np.broadcast_to(log_pi[..., None, :], shape), size, rng=rng)
-    return _average(drawn / size, rule(drawn, reward[..., None, :], size), 1.0 / n_groups)
+    drawn, order = _draw(log_pi, size, (n_groups,), rng)
+    # Groups first, so that sums over them run along the batch. Actions are in the order of the
+    # draw, and put back when the groups have been averaged.
+    drawn = _checks.by_action(np.moveaxis(drawn, -2, 0).astype(float))
+    worth = _checks.by_action(np.take_along_axis(reward, order, axis=-1))
+    average = _average(drawn / size, rule(drawn, worth, size), 1.0 / n_groups, axis=0)
+    signal = Signal(*(np.empty_like(log_pi) for _ in average))
+    for into, part in zip(signal, average, strict=True):
+        np.put_along_axis(into, order, part, axis=-1)
+    return signal
 
 
-def _average(share, advantage, probability):
-    """Signal of groups on the second last axis, each with its probability."""
-    parts = (share, share * np.maximum(advantage, 0.0), share * np.maximum(-advantage, 0.0))
-    return Signal(*(np.sum(probability * part, axis=-2) for part in parts))
+def _average(share, advantage, probability, axis):
+    """Signal of groups on an axis, each with its probability."""
+    gain = np.maximum(advantage, 0.0)
+    loss = gain - advantage  # max(-A, 0), exactly
+    weight = probability * share
+    gain, loss = gain * weight, loss * weight
+    return Signal(
+        *(np.sum(part, axis=axis) for part in (np.broadcast_to(weight, gain.shape), gain, loss))
+    )
 
 
 def grouped_expected(
@@ -117,7 +130,7 @@ def grouped_expected(
     [0.0, 0.25]
     """
     log_pi, reward = _policy_and_values(log_pi, "reward", reward)
-    size, max_terms = count("group_size", group_size), count("max_terms", max_terms)
+    size, max_terms = _checks.count("group_size", group_size), _checks.count("max_terms", max_terms)
     rule = group_rule(normalize, ddof, std_floor, floor_kind, baseline, singleton)
     pi, (member, worth) = np.exp(log_pi), _levels(reward)
     n_levels = worth.shape[-1]
@@ -129,14 +142,21 @@ def grouped_expected(
     mass = np.sum(pi[..., None] * member, axis=-2)
     ways = _compositions(size, n_levels)
     log_ways = gammaln(size + 1) - gammaln(ways + 1).sum(axis=-1)
-    gain, loss = np.zeros(mass.shape), np.zeros(mass.shape)
+    mass, worth = _checks.by_action(mass), _checks.by_action(worth)
+    # 0 log 0 = 0, and a level without mass has no chance to be drawn.
+    log_mass = np.log(mass, where=mass > 0, out=np.full_like(mass, -1e300))
+    gain, loss = np.zeros_like(mass), np.zeros_like(mass)
     # In pieces, so that a large batch of large groups fits into memory.
     piece = max(1, int(2e6 // max(1, mass.size)))
     for start in range(0, n_terms, piece):
         some = ways[start : start + piece]
-        log_weight = log_ways[start : start + piece] + xlogy(some, mass[..., None, :]).sum(axis=-1)
-        advantage = rule(some, worth[..., None, :], size)
-        part = _average(some / size, advantage, np.exp(log_weight)[..., None])
+        log_some = log_ways[start : start + piece]
+        # The terms come first, so that sums run along the batch.
+        some, log_some = (
+            a.reshape(len(a), *(1 for _ in mass.shape[:-1]), *a.shape[1:]) for a in (some, log_some)
+        )
+        probability = np.exp(log_some + _dot(some, log_mass))[..., None]
+        part = _average(some / size, rule(some, worth, size), probability, axis=0)
         gain, loss = gain + part.gain, loss + part.loss
     # Actions of one level share its gain in proportion to their probabilities.
     per_mass = (np.divide(x, mass, where=mass > 0, out=np.zeros(mass.shape)) for x in (gain, loss))

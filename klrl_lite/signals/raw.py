@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array, ArrayLike, IntArray
-from ._arguments import count
+from ..simplex import _dot
 
 
 def gae(
@@ -95,8 +95,8 @@ def gae(
 
 
 def _flags(name, value):
-    array = np.asarray(value)
-    if array.dtype.kind != "b" and not np.all((array == 0) | (array == 1)):
+    array = _checks.real_array(name, value, kinds="fiub")
+    if not np.all((array == 0) | (array == 1)):
         raise ValueError(f"{name} must be true or false; got {value!r}")
     return array.astype(bool)
 
@@ -159,15 +159,12 @@ def group_rule(
     >>> rule(np.array([3, 1]), np.array([0.0, 1.0]), 4).round(4).tolist()
     [-0.5774, 1.7321]
     """
-    ddof = 0 if ddof == 0 else count("ddof", ddof)
-    floor = float(_checks.number("std_floor", std_floor, least=0.0))
-    for name, value, known in (
-        ("floor_kind", floor_kind, ("add", "max")),
-        ("baseline", baseline, ("mean", "leave_one_out")),
-        ("singleton", singleton, ("zero", "raw")),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} must be {known[0]!r} or {known[1]!r}; got {value!r}")
+    normalize = _checks.flag("normalize", normalize)
+    ddof = _checks.count("ddof", ddof, least=0)
+    floor = _checks.scalar("std_floor", std_floor, least=0.0)
+    _checks.choice("floor_kind", floor_kind, ("add", "max"))
+    _checks.choice("baseline", baseline, ("mean", "leave_one_out"))
+    _checks.choice("singleton", singleton, ("zero", "raw"))
 
     def advantages(counts, reward, size):
         if size == 1:
@@ -175,20 +172,25 @@ def group_rule(
         if ddof >= size:
             raise ValueError(f"ddof must be below the group size {size}; got {ddof}")
         present = counts > 0
-        low = np.where(present, reward, np.inf).min(axis=-1, keepdims=True)
-        spread = np.where(present, reward, -np.inf).max(axis=-1, keepdims=True) - low
+        with np.errstate(divide="ignore"):
+            absent = 1.0 / present - 1.0  # 0 for a reward that counts, infinity for others
+        low = (reward + absent).min(axis=-1, keepdims=True)
+        spread = (reward - absent).max(axis=-1, keepdims=True) - low
         # In units of the group's range: ties are exact, and no square underflows.
         unit = np.where(spread > 0, spread, 1.0)
-        x = np.where(present, (reward - low) / unit, 0.0)
-        mean = np.sum(counts * x, axis=-1, keepdims=True) / size
-        centred = np.where(present & (spread > 0), x - mean, 0.0)
+        with np.errstate(over="ignore"):
+            x = (reward - low) / unit
+        np.clip(x, 0.0, 1.0, out=x)
+        x -= (_dot(counts, x) / size)[..., None]
+        x *= present  # 0 as well where all rewards are the same
+        square = _dot(counts, np.square(x))[..., None]
         if baseline == "leave_one_out":
-            centred = centred * (size / (size - 1))
+            x *= size / (size - 1)
         if not normalize:
-            return spread * centred
-        square = np.sum(counts * np.square(x - mean), axis=-1, keepdims=True)
+            return spread * x
         std = np.where(spread > 0, np.sqrt(square / (size - ddof)), 1.0)
         floor_here = floor / unit
-        return centred / (std + floor_here if floor_kind == "add" else np.maximum(std, floor_here))
+        x /= std + floor_here if floor_kind == "add" else np.maximum(std, floor_here)
+        return x
 
     return advantages
