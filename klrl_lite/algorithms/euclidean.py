@@ -73,7 +73,7 @@ def euclidean_descent(
         return slope, ~np.all(np.isfinite(slope), axis=-1)
 
     path, (slope, stuck) = [x], slope_at(x)
-    for _ in range(n_steps):
+    for _ in range(_checks.count("n_steps", n_steps, least=0)):
         frozen = stuck[..., None]
         x = np.where(frozen, x, euclidean_step(x, np.where(frozen, 0.0, slope), eta))
         path.append(x)

@@ -120,8 +120,10 @@ def group_signal(
     """
     reward = _checks.on_actions("reward", reward)
     beta = _checks.number("beta", beta, least=0.0)
-    if penalty not in KL_TERMS:
-        raise ValueError(f"penalty must be one of {', '.join(KL_TERMS)}; got {penalty!r}")
+    _checks.choice("penalty", penalty, KL_TERMS)
+    if log_ref is not None:
+        log_ref = _checks.policy("log_ref", log_ref)
+        _checks.same_actions(reward=reward, log_ref=log_ref)
     if penalty == "k1_in_reward" and log_ref is None:
         raise ValueError("log_ref must be given for the penalty 'k1_in_reward'; got None")
     if (n_groups is None) != (rng is None):

@@ -6,9 +6,10 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array, ArrayLike
-from ..policies import Policy
+from ..policies import Policy, tangent_at
 from ..signals import KL_TERMS, Signal, kl_gradient_term
-from ..simplex import _kl
+from ..signals.batches import _checked
+from ..simplex import _dot, _kl
 from .base import Algorithm, log_ratio, make_optimizer
 
 
@@ -44,16 +45,16 @@ class PpoInfo(NamedTuple):
 
 
 def _limits(clip, clip_high, dual_clip):
-    clip = float(_checks.number("clip", clip, least=0.0, finite=False))
+    clip = _checks.scalar("clip", clip, least=0.0, finite=False)
     high = clip if clip_high is None else clip_high
-    high = float(_checks.number("clip_high", high, least=0.0, finite=False))
-    dual_clip = float(_checks.number("dual_clip", dual_clip, above=1.0, finite=False))
+    high = _checks.scalar("clip_high", high, least=0.0, finite=False)
+    dual_clip = _checks.scalar("dual_clip", dual_clip, above=1.0, finite=False)
     return 1.0 - clip, 1.0 + high, dual_clip
 
 
 def _ratio(log_ratio):
     # Capped where it would overflow, so that no 0 times infinity arises.
-    return np.exp(np.minimum(_checks.on_actions("log_ratio", log_ratio, minus_inf=True), 700.0))
+    return np.exp(np.minimum(log_ratio, 700.0))
 
 
 def clipped_surrogate(
@@ -97,10 +98,16 @@ def clipped_surrogate(
     >>> float(clipped_surrogate(np.log([0.5, 1.5]), signal, 0.2).round(12))
     0.2
     """
-    low, high, dual = _limits(clip, clip_high, dual_clip)
-    rho = _ratio(log_ratio)
+    limits = _limits(clip, clip_high, dual_clip)
+    log_ratio = _checks.on_actions("log_ratio", log_ratio, minus_inf=True)
+    signal = _checked("signal", signal, log_ratio=log_ratio)
+    return _surrogate(_ratio(log_ratio), signal, limits)
+
+
+def _surrogate(rho, signal, limits):
+    low, high, dual = limits
     up, down = np.minimum(rho, high), np.minimum(np.maximum(rho, low), dual)
-    return np.sum(signal.gain * up - signal.loss * down, axis=-1)
+    return _dot(signal.gain, up) - _dot(signal.loss, down)
 
 
 def clipped_surrogate_gradient(
@@ -134,8 +141,14 @@ def clipped_surrogate_gradient(
     >>> clipped_surrogate_gradient(np.log([1.5, 0.5]), signal, 0.2).round(12).tolist()
     [-0.75, 0.25]
     """
-    low, high, dual = _limits(clip, clip_high, dual_clip)
-    rho = _ratio(log_ratio)
+    limits = _limits(clip, clip_high, dual_clip)
+    log_ratio = _checks.on_actions("log_ratio", log_ratio, minus_inf=True)
+    signal = _checked("signal", signal, log_ratio=log_ratio)
+    return _surrogate_slope(_ratio(log_ratio), signal, limits)
+
+
+def _surrogate_slope(rho, signal, limits):
+    low, high, dual = limits
     felt = signal.gain * (rho <= high) - signal.loss * ((rho >= low) & (rho <= dual))
     return rho * felt
 
@@ -166,12 +179,24 @@ def reference_gradient(
     >>> reference_gradient(pi, pi, ref, exact(pi, [0.0, 0.0]), "k3").round(12).tolist()
     [0.25, -0.25]
     """
-    if kind not in KL_TERMS:
-        raise ValueError(f"kind must be one of {', '.join(KL_TERMS)}; got {kind!r}")
+    _checks.choice("kind", kind, KL_TERMS)
+    log_pi, log_old, log_ref = (
+        _checks.policy(name, value)
+        for name, value in (("log_pi", log_pi), ("log_old", log_old), ("log_ref", log_ref))
+    )
+    signal = _checked("signal", signal, log_pi=log_pi, log_old=log_old, log_ref=log_ref)
+    return _reference_gradient(log_pi, log_old, log_ref, signal, kind)
+
+
+def _reference_gradient(log_pi, log_old, log_ref, signal, kind):
     if kind == "k1_in_reward":
         return np.zeros(np.broadcast_shapes(np.shape(log_pi), np.shape(signal.weight)))
     weight = np.exp(log_pi) if kind == "exact" else signal.weight
     log_rho = np.zeros(()) if kind == "exact" else np.minimum(log_ratio(log_pi, log_old), 700.0)
+    with np.errstate(invalid="ignore"):
+        d = log_pi - np.asarray(log_ref)
+    if np.abs(d).max(initial=0.0) < 700.0 and np.min(log_rho, initial=0.0) > -np.inf:
+        return weight * kl_gradient_term(d, kind, log_rho)  # finite everywhere
     # Where nothing was sampled there is nothing to differentiate.
     here = (weight > 0) & (np.asarray(log_pi) > -np.inf)
     d = np.where(here, log_ratio(log_pi, np.where(here, log_ref, -np.inf)), 0.0)
@@ -234,40 +259,42 @@ def ppo(
     >>> bool(info.surrogate > 0), float(info.outside_fraction)
     (True, 1.0)
     """
-    _limits(clip, clip_high, dual_clip)
-    limits: dict[str, Any] = {"clip": clip, "clip_high": clip_high, "dual_clip": dual_clip}
+    limits = _limits(clip, clip_high, dual_clip)
     start_optimizer, update = make_optimizer(optimizer, learning_rate)
-    if _checks.number("epochs", epochs, least=1) % 1:
-        raise ValueError(f"epochs must be a whole number >= 1; got {epochs!r}")
+    epochs = _checks.count("epochs", epochs)
     beta = _checks.number("beta", beta, least=0.0)
     if log_ref is None and np.any(beta > 0):
         raise ValueError(f"log_ref must be given where beta > 0; got None and beta {beta}")
-    log_ref = None if log_ref is None else _checks.policy("log_ref", log_ref)
-    if penalty not in KL_TERMS:
-        raise ValueError(f"penalty must be one of {', '.join(KL_TERMS)}; got {penalty!r}")
+    if log_ref is not None:
+        log_ref = _checks.policy("log_ref", log_ref)
+        if log_ref.shape[-1] != policy.n_actions:
+            raise ValueError(
+                f"log_ref must have the policy's {policy.n_actions} actions; got {log_ref.shape}"
+            )
+    _checks.choice("penalty", penalty, KL_TERMS)
     if critic_rate is not None:
         critic_rate = _checks.number("critic_rate", critic_rate, above=0.0)
 
     def init(theta):
         log_pi = policy.log_prob(theta)
-        theta = np.array(theta, dtype=float)
+        theta = np.array(_checks.on_actions("theta", theta, minus_inf=True))
         return PpoState(theta, log_pi, start_optimizer(theta), np.zeros(log_pi.shape[:-1]))
 
     def slope(log_pi, log_old, signal):
-        gradient = clipped_surrogate_gradient(log_ratio(log_pi, log_old), signal, **limits)
+        gradient = _surrogate_slope(_ratio(log_ratio(log_pi, log_old)), signal, limits)
         if log_ref is None:
             return gradient
-        pull = reference_gradient(log_pi, log_old, log_ref, signal, penalty)
+        pull = _reference_gradient(log_pi, log_old, log_ref, signal, penalty)
         return gradient - beta[..., None] * pull
 
     def step(state, signal):
-        theta, log_pi, moments = state.theta, state.log_pi, state.optimizer
-        for _ in range(int(epochs)):
-            gradient = policy.vjp(theta, slope(log_pi, state.log_pi, signal))
-            increment, moments = update(gradient, moments)
+        theta, moments, here = state.theta, state.optimizer, tangent_at(policy, state.theta)
+        for _ in range(epochs):
+            force = _checks.on_actions("gradient", slope(here.log_pi, state.log_pi, signal))
+            increment, moments = update(here.vjp(force), moments)
             theta = theta + increment
-            log_pi = policy.log_prob(theta)
-        value = state.value
+            here = tangent_at(policy, theta)
+        log_pi, value = here.log_pi, state.value
         if critic_rate is not None:
             value = value + critic_rate * np.sum(signal.gain - signal.loss, axis=-1)
         info = _ppo_info(log_pi, state.log_pi, signal, limits)
@@ -277,14 +304,13 @@ def ppo(
 
 
 def _ppo_info(log_pi, log_old, signal, limits):
-    change = log_ratio(log_pi, log_old)
-    low, high, dual = _limits(**limits)
-    rho = _ratio(change)
+    low, high, dual = limits
+    rho = _ratio(log_ratio(log_pi, log_old))
+    above, below = rho > high, rho < low
     force = np.sum(signal.gain + signal.loss, axis=-1)
-    off = signal.gain * (rho > high) + signal.loss * ((rho < low) | (rho > dual))
-    idle = np.sum(off, axis=-1) / np.where(force > 0, force, 1.0)
-    outside = np.sum(signal.weight * ((rho > high) | (rho < low)), axis=-1)
-    total = np.sum(signal.weight, axis=-1)
-    before = clipped_surrogate(np.zeros_like(change), signal, **limits)
-    rise = clipped_surrogate(change, signal, **limits) - before
-    return PpoInfo(_kl(log_pi, log_old), rise, idle, outside / np.where(total > 0, total, 1.0))
+    idle = _dot(signal.gain, above) + _dot(signal.loss, below | (rho > dual))
+    outside, total = _dot(signal.weight, above | below), np.sum(signal.weight, axis=-1)
+    # At ratio 1 nothing is clipped.
+    rise = _surrogate(rho, signal, limits) - np.sum(signal.gain - signal.loss, axis=-1)
+    force, total = np.where(force > 0, force, 1.0), np.where(total > 0, total, 1.0)
+    return PpoInfo(_kl(log_pi, log_old), rise, idle / force, outside / total)

@@ -6,11 +6,12 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array, ArrayLike, BoolArray, IntArray
-from ..policies import Policy, fisher_vector_product
+from ..policies import Policy, tangent_at
 from ..signals import Signal
-from ..simplex import _kl
+from ..simplex import _dot, _expect, _kl
 from ..solvers import CGInfo, backtrack, conjugate_gradient
 from .base import Algorithm, log_ratio
+from .region import _check_direction
 
 
 class ThetaState(NamedTuple):
@@ -82,16 +83,20 @@ def natural_direction(
     >>> float((x[0] - x[1]).round(12)), float(length2.round(12))
     (4.0, 3.0)
     """
-    g = policy.vjp(theta, signal.gain - signal.loss)
-    x, info = conjugate_gradient(
-        lambda v: fisher_vector_product(policy, theta, v) + damping * v,
-        g,
-        max_iter=max_iter,
-        rtol=rtol,
-    )
+    log_pi, jvp, vjp = tangent_at(policy, theta)
+    if not isinstance(signal, Signal):
+        raise TypeError(f"signal must be a Signal; got {type(signal).__name__}")
+    _checks.same_actions(log_pi=log_pi, signal=signal.gain)
+    max_iter, rtol, damping = _cg_options(max_iter, rtol, damping)
+    pi, g = np.exp(log_pi), vjp(_checks.on_actions("signal", np.subtract(signal.gain, signal.loss)))
+
+    def damped_fisher(v):
+        fv = vjp(pi * jvp(v))
+        return fv + damping * v if damping else fv
+
+    x, info = conjugate_gradient(damped_fisher, g, max_iter=max_iter, rtol=rtol)
     # From the change of the policy itself, sum pi (J x)^2: never negative.
-    length2 = np.sum(np.exp(policy.log_prob(theta)) * np.square(policy.jvp(theta, x)), axis=-1)
-    return x, length2, info
+    return x, _expect(log_pi, np.square(jvp(x))), info
 
 
 def natural_gradient(
@@ -129,7 +134,7 @@ def natural_gradient(
     [0.25, 0.75]
     """
     eta = _checks.number("eta", eta, least=0.0)
-    damping = float(_checks.number("damping", damping, least=0.0))
+    max_iter, rtol, damping = _cg_options(max_iter, rtol, damping)
 
     def step(state, signal):
         x, _, cg = natural_direction(
@@ -138,7 +143,7 @@ def natural_gradient(
         theta = state.theta + eta[..., None] * x
         log_new = policy.log_prob(theta)
         kl = _kl(log_new, state.log_pi)
-        rise = _surrogate_rise(log_new, state.log_pi, signal)
+        rise = _surrogate_rise(log_new, state.log_pi, signal.gain - signal.loss)
         done, none = np.ones(kl.shape, bool), np.zeros(kl.shape, int)
         info = _info(eta, kl, rise, done, none, cg)
         return ThetaState(theta, log_new), info
@@ -202,43 +207,75 @@ def trpo(
     (True, True, 0.4)
     """
     kl_radius = _checks.number("kl_radius", kl_radius, above=0.0)
-    damping = float(_checks.number("damping", damping, least=0.0))
-    if direction not in ("new_old", "old_new"):
-        raise ValueError(f"direction must be 'new_old' or 'old_new'; got {direction!r}")
+    max_iter, rtol, damping = _cg_options(max_iter, rtol, damping)
+    line_search, shrink = _checks.flag("line_search", line_search), _checks.share("shrink", shrink)
+    max_backtracks = _checks.count("max_backtracks", max_backtracks, least=0)
+    _check_direction(direction)
+
+    def outcome(eta, theta, x, log_old, force):
+        theta = theta + eta[..., None] * x
+        log_new = policy.log_prob(theta)
+        kl = _kl(log_new, log_old) if direction == "new_old" else _kl(log_old, log_new)
+        return theta, log_new, kl, _surrogate_rise(log_new, log_old, force)
 
     def step(state, signal):
         x, length2, cg = natural_direction(
             policy, state.theta, signal, max_iter=max_iter, rtol=rtol, damping=damping
         )
         moves = length2 > 0
-        full = np.where(moves, np.sqrt(2.0 * kl_radius / np.where(moves, length2, 1.0)), 0.0)
+        full = np.sqrt(2.0 * kl_radius) / np.sqrt(np.where(moves, length2, 1.0))
+        # A direction that the policy does not feel would be followed for ever: it is not at all.
+        with np.errstate(over="ignore"):
+            moves &= full * np.abs(x).max(axis=-1) < 1e300
+        full = np.where(moves, full, 0.0)
 
-        def outcome(eta):
-            theta = state.theta + eta[..., None] * x
-            log_new = policy.log_prob(theta)
-            pair = (log_new, state.log_pi) if direction == "new_old" else (state.log_pi, log_new)
-            return theta, log_new, _kl(*pair), _surrogate_rise(log_new, state.log_pi, signal)
+        whole = state.theta, x, state.log_pi, signal.gain - signal.loss
+        radius, searching = np.broadcast_to(kl_radius, full.shape), np.ones(full.shape, bool)
 
         def accept(eta):
-            _, _, kl, rise = outcome(eta)
-            return (kl <= kl_radius) & (rise >= 0.0)
+            # The last ones only, or all.
+            some = searching if 2 * searching.sum() < searching.size else ...
+            parts = (np.broadcast_to(a, (*full.shape, a.shape[-1]))[some] for a in whole)
+            _, _, kl, rise = outcome(eta[some], *parts)
+            accepted = np.zeros(full.shape, bool)
+            accepted[some] = (kl <= radius[some]) & (rise >= 0.0)
+            np.logical_and(searching, ~accepted, out=searching)
+            return accepted
 
         if line_search:
             eta, search = backtrack(accept, full, shrink=shrink, max_iter=max_backtracks)
             accepted, n_backtracks = search
         else:
             eta, accepted, n_backtracks = full, np.ones(full.shape, bool), np.zeros(full.shape, int)
-        theta, log_new, kl, rise = outcome(eta)
+        theta, log_new, kl, rise = outcome(eta, *whole)
         info = _info(eta, kl, rise, accepted, n_backtracks, cg)
         return ThetaState(theta, log_new), info
 
     return Algorithm(_init(policy), step)
 
 
+def _cg_options(max_iter, rtol, damping):
+    """Options of conjugate gradients, checked when the algorithm is made, not in its first step."""
+    return (
+        _checks.count("max_iter", max_iter, least=0),
+        _checks.scalar("rtol", rtol, least=0.0),
+        _checks.scalar("damping", damping, least=0.0),
+    )
+
+
+def _cg_options(max_iter, rtol, damping):
+    """Options of conjugate gradients, checked when the algorithm is made, not in its first step."""
+    return (
+        _checks.count("max_iter", max_iter, least=0),
+        _checks.scalar("rtol", rtol, least=0.0),
+        _checks.scalar("damping", damping, least=0.0),
+    )
+
+
 def _init(policy):
     def init(theta):
         log_pi = policy.log_prob(theta)
-        return ThetaState(np.array(theta, dtype=float), log_pi)
+        return ThetaState(np.array(_checks.on_actions("theta", theta, minus_inf=True)), log_pi)
 
     return init
 
@@ -249,7 +286,6 @@ def _info(eta, kl, rise, accepted, n_backtracks, cg):
     return TrpoInfo(*np.broadcast_arrays(*parts))
 
 
-def _surrogate_rise(log_new, log_old, signal):
+def _surrogate_rise(log_new, log_old, force):
     """Rise of E[rho A] over its value at the old policy, without the cancellation."""
-    change = np.expm1(np.minimum(log_ratio(log_new, log_old), 700.0))
-    return np.sum((signal.gain - signal.loss) * change, axis=-1)
+    return _dot(force, np.expm1(np.minimum(log_ratio(log_new, log_old), 700.0)))

@@ -238,3 +238,17 @@ BAD = {
 def test_wrong_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_direction_that_is_not_felt_is_not_followed():
+    # One cell whose direction has no length to speak of must not end the others.
+    log_pi = simplex.log_normalize(np.array([[0.0, -700.0, -800.0], [0.0, 0.0, 0.0]]))
+    algorithm = trpo(tabular(3), 1e-2)
+    state = algorithm.init(log_pi)
+    with np.errstate(all="raise", under="ignore"):
+        after, info = algorithm.step(state, exact(log_pi, [[0.0, 1e-8, 0.0], [0.0, 1.0, 2.0]]))
+    assert np.all(np.isfinite(after.log_pi))
+    assert np.all(np.isfinite(info.eta))
+    assert info.kl[1] == pytest.approx(0.01, rel=0.5)
+    _, alone = algorithm.step(algorithm.init(log_pi[1]), exact(log_pi[1], [0.0, 1.0, 2.0]))
+    assert info.eta[1] == pytest.approx(float(alone.eta), rel=1e-12)
