@@ -142,8 +142,7 @@ def token_fixed_point(
     q = _checks.number("q_steps", _checks.on_actions("q_steps", q_steps), above=0.0)
     if np.any(q >= 1.0):
         raise ValueError(f"q_steps must be < 1; got {q.max()!r}")
-    if penalty not in ("k2", "k3"):
-        raise ValueError(f"penalty must be 'k2' or 'k3'; got {penalty!r}")
+    _checks.choice("penalty", penalty, ("k2", "k3"))
     beta, gap = _checks.number("beta", beta, above=0.0), _checks.number("gap", gap)
     _checks.broadcast(q_steps=q[..., 0], beta=beta, gap=gap)
     solve = k2_fixed_point if penalty == "k2" else k3_fixed_point
