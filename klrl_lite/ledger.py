@@ -96,3 +96,38 @@ def problems(
                 f"{derived_verdict(checks)!r}"
             )
     return found
+
+
+def told_once(entries: Mapping[str, Any], verdict: str) -> list[list[str]]:
+    """Claims of one verdict, those that say the same (`same_as`) together, in the file's order.
+
+    Parameters
+    ----------
+    entries : dict
+        The claims file, or a part of it.
+    verdict : str
+
+    Returns
+    -------
+    list of list of str
+        Every claim of that verdict once.
+
+    Examples
+    --------
+    >>> entry = {"verdict": "holds"}
+    >>> told_once({"A": entry | {"same_as": ["C"]}, "B": entry, "C": entry}, "holds")
+    [['A', 'C'], ['B']]
+    """
+    left = {name: entry for name, entry in entries.items() if entry["verdict"] == verdict}
+    links = {name: set(entry.get("same_as", ())) for name, entry in left.items()}
+    groups = []
+    while left:
+        group, new = set(), {next(iter(left))}
+        while new:
+            group |= new
+            said = set().union(*(links[name] for name in new))
+            said |= {name for name in left if links[name] & new}
+            new = said & left.keys() - group
+        groups.append([name for name in left if name in group])
+        left = {name: entry for name, entry in left.items() if name not in group}
+    return groups
