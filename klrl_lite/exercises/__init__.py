@@ -7,16 +7,40 @@ tolerance).
 import numpy as np
 
 from .._types import ArrayLike
-from . import flow, grpo, mirror, ppo, thresholds, trpo, two_kls
+from . import (
+    diagnostics,
+    flow,
+    grpo,
+    grpo_transition,
+    limits,
+    mirror,
+    ppo,
+    sharpening,
+    support,
+    thermodynamics,
+    thresholds,
+    transformer,
+    trpo,
+    two_kls,
+    which_kl,
+)
 
 ANSWERS = (
-    flow.ANSWERS
+    diagnostics.ANSWERS
+    | flow.ANSWERS
     | grpo.ANSWERS
+    | grpo_transition.ANSWERS
+    | limits.ANSWERS
     | mirror.ANSWERS
     | ppo.ANSWERS
+    | sharpening.ANSWERS
+    | support.ANSWERS
+    | thermodynamics.ANSWERS
     | thresholds.ANSWERS
+    | transformer.ANSWERS
     | trpo.ANSWERS
     | two_kls.ANSWERS
+    | which_kl.ANSWERS
 )
 
 

@@ -5,20 +5,48 @@ the hue) of figures in dark mode. Colours come from Okabe and Ito's colour-blind
 darkened to a contrast of at least 3:1 on white, and each role also has a line style of its own.
 """
 
-from . import flow, grpo, mirror, ppo, thresholds, trpo, two_kls
+from . import (
+    diagnostics,
+    flow,
+    grpo,
+    grpo_transition,
+    limits,
+    mirror,
+    ppo,
+    sharpening,
+    signatures,
+    support,
+    thermodynamics,
+    thresholds,
+    transformer,
+    trpo,
+    two_kls,
+    which_kl,
+    your_runs,
+)
 from .everyone import everyone
 from .style import COLORS, LINES, figure
 
 __all__ = [
     "COLORS",
     "LINES",
+    "diagnostics",
     "everyone",
     "figure",
     "flow",
     "grpo",
+    "grpo_transition",
+    "limits",
     "mirror",
     "ppo",
+    "sharpening",
+    "signatures",
+    "support",
+    "thermodynamics",
     "thresholds",
+    "transformer",
     "trpo",
     "two_kls",
+    "which_kl",
+    "your_runs",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("oracles", "samples")
+pytest.register_assert_rewrite("oracles", "samples", "wrong", "calls")
 
 import oracles  # noqa: E402
 from hypothesis import settings  # noqa: E402

@@ -3,8 +3,18 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from klrl_lite import flow, gibbs, problems, simplex, thresholds
+from klrl_lite import (
+    diagnostics,
+    equilibria,
+    flow,
+    gibbs,
+    problems,
+    signals,
+    simplex,
+    thresholds,
+)
 from klrl_lite.algorithms import mirror
+from klrl_lite.policies import linear, tabular
 
 #: Temperatures from 1e-6 to 1e6, where the issue asks for twelve digits.
 TAUS = np.geomspace(1e-6, 1e6, 13)
@@ -62,6 +72,8 @@ def positive(low=-2.0, high=2.0):
 # --- the table of public functions ---
 
 N_ACTIONS = 4
+TABULAR = tabular(N_ACTIONS)
+LINEAR = linear(np.random.default_rng(0).normal(size=(N_ACTIONS, N_ACTIONS)))
 
 
 def draw_role(role, rng, batch=()):
@@ -119,6 +131,25 @@ def _descent(x0, eta):
     # The path has its steps on the first axis; the batch must come first here.
     path, stuck = mirror.euclidean_descent(np.log, x0, eta, 3)
     return np.moveaxis(path, 0, -2), stuck
+
+
+def _estimate(kind):
+    return lambda log_ratio: signals.kl_estimate(log_ratio, kind)
+
+
+def _penalty(kind):
+    def coefficient(log_ratio, log_importance):
+        return signals.kl_gradient_term(log_ratio, kind, log_importance)
+
+    return coefficient
+
+
+def _force_of_four(success):
+    return equilibria.std_advantage_force(success, 4)
+
+
+def _of_groups_of_four(p_ref, beta):
+    return equilibria.k3_std_fixed_point(p_ref, beta, 4)
 
 
 def _other_way(log_pi, advantage, kl_radius):
@@ -213,6 +244,58 @@ PUBLIC = {
         _other_way,
         {"log_pi": "policy", "advantage": "actions", "kl_radius": "positive"},
     ),
+    "kl_to_target": (
+        diagnostics.kl_to_target,
+        {"log_pi": "policy", "log_ref": "policy", "reward": "actions", "tau": "positive"},
+    ),
+    "total_variation": (diagnostics.total_variation, {"log_p": "policy", "log_q": "policy"}),
+    "off_curve": (
+        diagnostics.off_curve,
+        {"log_pi": "policy", "log_ref": "policy", "reward": "actions"},
+    ),
+    "effective_temperature": (
+        diagnostics.effective_temperature,
+        {"log_pi": "policy", "log_ref": "policy", "reward": "actions"},
+    ),
+    "geodesic_distance": (diagnostics.geodesic_distance, {"log_p": "policy", "log_q": "policy"}),
+    "alignment": (
+        diagnostics.alignment,
+        {"log_new": "policy", "log_old": "policy", "advantage": "actions"},
+    ),
+    "realized": (diagnostics.realized, {"log_new": "policy", "log_old": "policy"}),
+    **{f"kl_estimate ({k})": (_estimate(k), {"log_ratio": "real"}) for k in ("k1", "k2", "k3")},
+    **{
+        f"kl_gradient_term ({kind})": (
+            _penalty(kind),
+            {"log_ratio": "real", "log_importance": "real"},
+        )
+        for kind in signals.KL_TERMS
+    },
+    "exact": (signals.exact, {"log_pi": "policy", "advantage": "actions"}),
+    "group_advantages": (signals.group_advantages, {"rewards": "actions"}),
+    "tabular.log_prob": (TABULAR.log_prob, {"theta": "logits"}),
+    "tabular.jvp": (TABULAR.jvp, {"theta": "logits", "v": "actions"}),
+    "tabular.vjp": (TABULAR.vjp, {"theta": "logits", "w": "actions"}),
+    "linear.log_prob": (LINEAR.log_prob, {"theta": "actions"}),
+    "linear.jvp": (LINEAR.jvp, {"theta": "actions", "v": "actions"}),
+    "linear.vjp": (LINEAR.vjp, {"theta": "actions", "w": "actions"}),
+    "std_advantage_force": (equilibria.std_advantage_force, {"success": "support"}),
+    "std_advantage_force (G)": (_force_of_four, {"success": "support"}),
+    "grpo_spinodal": (equilibria.grpo_spinodal, {"p_ref": "support"}),
+    "k2_fixed_point": (
+        equilibria.k2_fixed_point,
+        {"p_ref": "support", "beta": "positive", "gap": "real"},
+    ),
+    "k3_fixed_point": (
+        equilibria.k3_fixed_point,
+        {"p_ref": "support", "beta": "positive", "gap": "real"},
+    ),
+    "k3_std_fixed_point": (
+        equilibria.k3_std_fixed_point,
+        {"p_ref": "open support", "beta": "positive"},
+    ),
+    "k3_std_fixed_point (G)": (_of_groups_of_four, {"p_ref": "open support", "beta": "positive"}),
+    "pass_at_k_of": (diagnostics.pass_at_k_of, {"success": "support", "k": "drawn"}),
 }
 
 #: Public functions that the table leaves out, and where they are tested instead.
@@ -225,6 +308,8 @@ ELSEWHERE = {
     "bisect": "takes a function; test_solvers",
     "iterate": "takes a function; test_mirror",
     "integrate": "takes a field; test_equilibria",
+    **dict.fromkeys(("proximal_kl_spent", "fisher_length"), "steps first; test_diagnostics"),
+    **dict.fromkeys(("crossing_at", "susceptibility", "bootstrap"), "test_diagnostics_sweeps"),
     **dict.fromkeys(("conjugate_gradient", "backtrack", "adam", "sgd"), "test_solvers_linear"),
     **dict.fromkeys(("mirror_descent", "proximal", "trust_region"), "test_conformance"),
 }

@@ -8,7 +8,12 @@ import pytest
 from samples import ELSEWHERE, PUBLIC, draw_role, flat
 
 TABLE = pytest.mark.parametrize("name", PUBLIC)
-MODULES = ("simplex", "gibbs", "problems", "thresholds", "flow", "solvers", "algorithms.mirror")
+MODULES = (
+    *(f"simplex.{name}" for name in ("normalize", "divergence", "moments", "bregman")),
+    *("diagnostics.target", "diagnostics.path", "diagnostics.observed"),
+    *("thresholds.binary", "thresholds.measured", "algorithms.mirror", "algorithms.region"),
+    *("gibbs", "problems", "flow", "solvers"),
+)
 
 
 def arguments(name, batches, seed=0):

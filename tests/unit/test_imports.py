@@ -14,16 +14,17 @@ PACKAGE = Path(klrl_lite.__file__).parent
 #: From the ground up; a module may import only from layers below its own (and a folder from
 #: itself). `thresholds` stands above `problems`, which knows how to read a support.
 LAYERS = (
-    *("_types", "_checks", "solvers", "simplex", "gibbs", "policies", "problems", "flow"),
+    *("_types", "_checks", "sweeps", "solvers", "simplex", "gibbs", "policies", "problems", "flow"),
     *("thresholds", "equilibria", "signals", "algorithms", "diagnostics"),
     # What the book needs around them: claims, exercises, figures, charts, labs.
-    *("verdicts", "claims", "ledger", "exercises", "plots", "explore", "labs"),
+    *("verdicts", "claims", "ledger", "plots", "diagnose", "exercises", "explore", "labs"),
 )
 #: What algorithms must not see: the solution, and the problem that has it.
 ANSWERS = {"gibbs", "problems", "flow", "thresholds", "equilibria"}
 #: Beside NumPy, SciPy and the standard library: where, and whether only inside functions.
 THIRD_PARTY = {
     "plots": {"matplotlib"},
+    "diagnose": {"matplotlib (lazy)"},
     "verdicts": {"yaml (lazy)"},
     "claims": {"IPython (lazy)"},
     "labs": {"ipywidgets (lazy)", "matplotlib (lazy)", "IPython (lazy)"},
@@ -87,10 +88,10 @@ NAMES = [name for name in TREES if name != "__init__"]
 
 def test_the_reader_of_imports_sees_them():
     # A test that finds nothing would also pass: these edges are known to exist.
-    inside, foreign = imported("algorithms.mirror")
+    inside, foreign = imported("algorithms.region")
     assert {"simplex", "solvers", "_checks"} <= inside
     assert foreign >= {"numpy"}
-    assert "problems" in imported("thresholds")[0]
+    assert "problems" in imported("thresholds.binary")[0]
     assert "yaml (lazy)" in imported("verdicts")[1]
     assert "matplotlib" in imported("plots.style")[1]
 
