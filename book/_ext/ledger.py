@@ -37,6 +37,7 @@ CHAPTERS = {
     "12": "The thermodynamics in full",
     "13": "When does it sharpen?",
     "14": "Support and pass@k",
+    "15": "On a real network",
 }
 
 
@@ -76,7 +77,7 @@ class _ClaimsDirective(SphinxDirective):
             box["ids"] = [f"ledger-{slug(name)}"]
             if entry.get("formula"):
                 box += nodes.math_block("", entry["formula"], nowrap=False, number=None, label=None)
-            for key in ("condition", "correction", "note"):
+            for key in ("condition", "counterexample", "correction", "note"):
                 if entry.get(key):
                     box += self.parsed(f"*{key.capitalize()}:* {entry[key]}")
             box += results(claim=name)
