@@ -2,9 +2,9 @@
 
     python tests/book/chapters.py book/01_mirror_descent.ipynb
 
-prints them as JSON. Nothing is raised: a check that fails is a record with a failure, a cell that
-breaks is a record without an id. Tests sabotage a copy of the package and run a chapter on it in a
-process of its own.
+prints them as JSON; more arguments are claims, and once each has failed the run ends. Nothing is
+raised: a check that fails is a record with a failure, a cell that breaks is a record without an id.
+Tests sabotage a copy of the package and run a chapter on it in a process of its own.
 """
 
 import json
@@ -26,8 +26,11 @@ def code_of(path):
             yield "\n".join(kept)
 
 
-def run(path):
-    """Run a chapter; return its records, with broken cells among them."""
+def run(path, until=()):
+    """Run a chapter; return its records, with broken cells among them.
+
+    If claims are named in `until`, the run ends as soon as each of them has failed.
+    """
     from klrl_lite.claims import collect
 
     scope, broken = {}, []
@@ -38,8 +41,10 @@ def run(path):
                 exec(compile(source, f"{Path(path).name}, cell {number}", "exec"), scope)
             except Exception as error:
                 broken.append({"ids": [], "failure": f"cell {number}: {error!r}", "rivals": []})
+            if until and set(until) <= {n for r in records if r["failure"] for n in r["ids"]}:
+                break
     return records + broken
 
 
 if __name__ == "__main__":
-    json.dump(run(sys.argv[1]), sys.stdout)
+    json.dump(run(sys.argv[1], sys.argv[2:]), sys.stdout)

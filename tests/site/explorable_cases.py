@@ -8,15 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from klrl_lite import gibbs, problems, simplex
 from klrl_lite.algorithms.mirror import explicit_step
+from klrl_lite.explore.diagnostics import planes_values
 from klrl_lite.explore.flow import flow_values
 from klrl_lite.explore.grpo import grpo_values
+from klrl_lite.explore.grpo_transition import transition_values
+from klrl_lite.explore.limits import knob_values
 from klrl_lite.explore.ppo import ppo_values
+from klrl_lite.explore.sharpening import sharpening_values
+from klrl_lite.explore.support import support_values
+from klrl_lite.explore.thermodynamics import frontier_values
 from klrl_lite.explore.thresholds import threshold_values
+from klrl_lite.explore.transformer import transformer_values
 from klrl_lite.explore.trpo import trust_region_values
 from klrl_lite.explore.two_kls import two_kls_values
+from klrl_lite.explore.which_kl import which_kl_values
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,11 @@ def _flow(t: float, tau: float) -> dict[str, float]:
 def _trust_region(log10_radius: float) -> dict[str, float]:
     values = trust_region_values([0.5, 0.3, 0.2], [0.0, 0.3, 1.0], log10_radius)
     return {name: float(value) for name, value in values.items()}
+
+
+def _frontier(log10_tau: float, log2_n: float) -> dict[str, float]:
+    bell = problems.levels(np.zeros(1000), ndtri((np.arange(1000) + 0.5) / 1000))
+    return frontier_values(bell, log10_tau, log2_n)
 
 
 CASES = [
@@ -105,5 +119,113 @@ CASES = [
             (0.31, -3.0, 16, 1.0),
             (2.2, -4.2, 32, 7.0),
         ]
+    ),
+    *(
+        # The hills are found by halving a bracket 40 times.
+        Case(
+            "book/13_sharpening",
+            0,
+            {"shape": shape, "q": q, "ratio": ratio, "k": k},
+            sharpening_values,
+            1e-8,
+        )
+        for shape, q, ratio, k in [
+            (2, 0.06, 1.0, 50),
+            (2, 0.03, 1.05, 200),
+            (2, 0.115, 0.995, 100),
+            (2, 0.3, 0.7, 10),
+            (1, 0.2, 1.3, 50),
+            (0, 0.3, 0.9, 120),
+        ]
+    ),
+    *(
+        # The valleys are rounded to six digits; equally deep ones differ by rounding.
+        Case("book/09_limits", 0, {"tau": tau, "pay": pay}, knob_values, 1e-5, 1e-9)
+        for tau, pay in [(0.4, 1.0), (0.1, 0.6), (1.1, 0.8), (0.7, 0.9), (0.8, 1.0), (0.3, 0.7)]
+    ),
+    *(
+        # Read off tables of the pull at steps of 0.1 in log-odds.
+        Case(
+            "book/10_grpo_transition",
+            0,
+            {"beta": beta, "log10_p": log10_p, "group": group},
+            transition_values,
+            4e-3,
+        )
+        for beta, log10_p, group in [
+            (0.3, -3.0, 16),
+            (0.2, -3.0, 16),
+            (0.4, -3.0, 16),
+            (0.6, -2.0, 0),
+            (0.3, -2.0, 0),
+            (0.5, -3.0, 4),
+            (1.1, -0.5, 64),
+            (0.15, -5.0, 32),
+        ]
+    ),
+    *(
+        # Its tables are rounded to eight digits.
+        Case("book/12_thermodynamics", 0, {"log10_tau": x, "log2_n": k}, _frontier, 1e-6)
+        for x, k in [(-0.3, 6), (-0.8, 0), (0.4, 10), (0.0, 1), (-0.55, 4)]
+    ),
+    *(
+        # Its table of midpoints has seven digits; `half` is worked out by the formulas in the page.
+        Case(
+            "book/11_which_kl",
+            0,
+            {"penalty": penalty, "log10_p": log10_p, "place": place, "std": std},
+            which_kl_values,
+            1e-5,
+        )
+        for penalty, log10_p, place, std in [
+            (1, -4, 5, 0),
+            (2, -6, 9, 0),
+            (2, -0.5, 3, 1),
+            (0, -2.5, 7, 1),
+            (3, -3, 4, 0),
+            (1, -6, 9, 1),
+        ]
+    ),
+    *(
+        # The crossing is found by 22 halvings of log2 k; in the last three rows there is none.
+        Case(
+            "book/14_support",
+            0,
+            {"tau": tau, "log10_p": log10_p, "spread": spread, "lost": lost},
+            support_values,
+            1e-4,
+        )
+        for tau, log10_p, spread, lost in [
+            (0.25, -1.5, 2.5, 0.2),
+            (0.1, -1.5, 2.5, 0.4),
+            (0.6, -2.5, 3.5, 0.05),
+            (0.05, -4.0, 0.5, 0.33),
+            (0.18, -1.0, 1.5, 0.0),
+            (1.0, -0.5, 2.0, 0.6),
+            (0.3, -4.0, 4.0, 0.02),
+        ]
+    ),
+    *(
+        # Recorded runs, rounded to three digits; the sliders pick the nearest cell.
+        Case(
+            "book/08_diagnostics",
+            0,
+            {"algorithm": algorithm, "log10_tau": log10_tau, "log10_p": log10_p},
+            planes_values,
+            1e-6,
+        )
+        for algorithm, log10_tau, log10_p in [
+            (4, -0.5, -2.0),
+            (0, -0.8, -3.1),
+            (1, -1.3, -4.8),
+            (2, 0.25, -0.4),
+            (3, -0.65, -2.2),
+            (5, -0.3, -4.0),
+        ]
+    ),
+    *(
+        # Recorded runs; the page holds six digits.
+        Case("book/15_transformer", 0, {"rule": rule}, transformer_values, 1e-5)
+        for rule in (0, 4, 7, 10)
     ),
 ]

@@ -13,6 +13,14 @@ CHAPTERS = (
     "book/04_ppo",
     "book/05_grpo",
     "book/07_gibbs_thresholds",
+    "book/08_diagnostics",
+    "book/10_grpo_transition",
+    "book/09_limits",
+    "book/13_sharpening",
+    "book/12_thermodynamics",
+    "book/11_which_kl",
+    "book/14_support",
+    "book/15_transformer",
 )
 
 
