@@ -16,14 +16,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "book"))
 
-from _tools import checks, environment, locks, site_build, tasks
+from _tools import checks, environment, formats, locks, site_build, tasks
 from _tools.console import Failure, say
 
 DESCRIPTION = """\
 book      make the environment, run the notebooks, build the pages, print the file to open
 test      the same, then every test: code, claims, stored notebooks, built pages
 live      open the notebooks in JupyterLab
+offline   pack the built pages into one file that opens without a network
+pdf       print the whole book into one file (needs a Chromium)
 refresh   run notebooks and store their outputs in them (all, or those named)
+bench     print ratios of running times, measured side by side (--quick for a try)
 lint      check style and format of code and notebooks, and the types of klrl_lite
 lock      renew requirements*.lock from requirements*.txt
 clean     remove what `book` and `test` made; with --all the environment too
@@ -31,7 +34,7 @@ clean     remove what `book` and `test` made; with --all the environment too
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line; what follows `test` belongs to pytest."""
+    """Read the command line; what follows `test`, `live` or `bench` belongs to what they run."""
     parser = argparse.ArgumentParser(
         prog="run.py", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -41,6 +44,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "test", add_help=False, help="build, then test; further arguments go to pytest"
     )
     commands.add_parser("live", help="open the notebooks in JupyterLab; arguments go to it")
+    commands.add_parser("bench", add_help=False, help="time the package against alternatives")
+    commands.add_parser("offline", help="pack the pages into one file")
+    commands.add_parser("pdf", help="print the book into one file")
     refresh = commands.add_parser("refresh", help="store the outputs of the notebooks")
     refresh.add_argument("notebooks", nargs="*", help="default: every notebook in book/")
     commands.add_parser("lint", help="check style, format and types").add_argument(
@@ -51,7 +57,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--all", action="store_true", help="the environment too"
     )
     args, rest = parser.parse_known_args(argv)
-    if rest and args.command not in ("test", "live"):
+    if rest and args.command not in ("test", "live", "bench"):
         parser.error("unrecognized arguments: " + " ".join(rest))
     return args, rest
 
@@ -65,6 +71,12 @@ def dispatch(args: argparse.Namespace, rest: list[str]) -> int:
             return checks.test(environment.ensure(ROOT), rest)
         case "live":
             return tasks.live(environment.ensure(ROOT), rest)
+        case "bench":
+            return tasks.bench(environment.ensure(ROOT), rest)
+        case "offline":
+            return formats.offline(environment.ensure(ROOT))
+        case "pdf":
+            return formats.pdf(environment.ensure(ROOT))
         case "refresh":
             return tasks.refresh(environment.ensure(ROOT), args.notebooks)
         case "lint":

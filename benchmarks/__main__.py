@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from klrl_lite.sweeps.blocks import keep_freed_memory
+from klrl_lite.sweeps.workers import keep_freed_memory
 
 from .cases import CASES
 from .timing import table
@@ -18,7 +18,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="run.py bench", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(CASES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run at all?")
-    parser.add_argument("--full", action="store_true", help="the whole phase plane, some minutes")
+    parser.add_argument(
+        "--full", action="store_true", help="the whole phase plane by two processes: ten minutes"
+    )
     args = parser.parse_args(argv)
     unknown = set(args.names) - set(CASES)
     if unknown:

@@ -4,6 +4,8 @@ One right answer of reward 1 and mass p under the reference, 15 wrong ones that 
 unequally. A cell of the plane is a run of `n_steps` steps.
 """
 
+from functools import partial
+
 import numpy as np
 
 from klrl_lite.algorithms import REGISTRY, run
@@ -66,18 +68,18 @@ def make_signal(name, log_ref, tau, rng):
 
 
 def cells(name, n_steps, *, sample):
-    """Function for `sweep`: success and KL to the reference at the end of each run."""
+    """Function for `sweep`, also for several workers."""
+    return partial(evaluate, name=name, n_steps=n_steps, sample=sample)
 
-    def evaluate(tau, p, seed=None, rng=None):
-        log_ref = reference(p)
-        signal = make_signal(name, log_ref, tau, rng if sample else None)
-        ride = run(
-            make(name, log_ref, tau), log_ref, signal, n_steps, path=False, record=lambda *_: ()
-        )
-        log_pi = ride.state.log_pi
-        return {"success": np.exp(log_pi[..., 0]), "kl": kl(log_pi, log_ref)}
 
-    return evaluate
+def evaluate(tau, p, seed=None, rng=None, *, name, n_steps, sample):
+    """Success and KL to the reference at the end of each run."""
+    log_ref = reference(p)
+    signal = make_signal(name, log_ref, tau, rng if sample else None)
+    algorithm = make(name, log_ref, tau)
+    ride = run(algorithm, log_ref, signal, n_steps, path=False, record=lambda *_: ())
+    log_pi = ride.state.log_pi
+    return {"success": np.exp(log_pi[..., 0]), "kl": kl(log_pi, log_ref)}
 
 
 def axes(side, n_seeds=None):

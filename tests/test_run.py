@@ -26,6 +26,10 @@ def notebook(*sources: str) -> str:
     return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells})
 
 
+# Extensions that need the claims and the chapters of the real book.
+ABOUT_CLAIMS = ("argument.py", "errata.py", "figures.py", "ledger.py", "quiz.py")
+
+
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A copy of the machinery with a book of two pages, in a folder with a space in its name."""
@@ -35,10 +39,9 @@ def project(tmp_path) -> Path:
         shutil.copy(ROOT / name, folder / name)
     for name in ("_tools", "_static"):
         shutil.copytree(ROOT / "book" / name, folder / "book" / name)
-    (folder / "book" / "_ext").mkdir()
-    for name in ("offline.py", "explorable.py", "executed.py"):
-        shutil.copy(ROOT / "book" / "_ext" / name, folder / "book" / "_ext" / name)
-    (folder / "book" / "_ext" / "ledger.py").write_text("def setup(app):\n    return {}\n")
+    shutil.copytree(ROOT / "book" / "_ext", folder / "book" / "_ext")
+    for name in ABOUT_CLAIMS:
+        (folder / "book" / "_ext" / name).write_text("def setup(app):\n    return {}\n")
     (folder / "klrl_lite").mkdir()
     (folder / "klrl_lite" / "__init__.py").write_text('"""Small."""\n')
     (folder / "_toc.yml").write_text(

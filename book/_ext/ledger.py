@@ -38,6 +38,7 @@ CHAPTERS = {
     "13": "When does it sharpen?",
     "14": "Support and pass@k",
     "15": "On a real network",
+    "16": "Your own runs",
 }
 
 

@@ -31,9 +31,14 @@ ICON_NOTE = "/* Left empty by this book: the theme's web fonts draw the icons. *
 UNUSED = ("**/*.map", "**/*.LICENSE.txt.map")
 
 
+def mathjax_source() -> Path:
+    """Return the folder of MathJax in the package that carries it."""
+    return Path(str(distribution("sphinx-mathjax-offline").locate_file(MATHJAX)))
+
+
 def copy_mathjax(static: Path) -> None:
     """Copy the needed parts of MathJax, once per site."""
-    source = Path(str(distribution("sphinx-mathjax-offline").locate_file(MATHJAX)))
+    source = mathjax_source()
     for part in MATHJAX_PARTS:
         target = static / "mathjax" / part
         if target.exists():

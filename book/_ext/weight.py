@@ -14,8 +14,14 @@ from typing import Any
 import tinycss2
 from fontTools.subset import Options, Subsetter, save_font
 from fontTools.ttLib import TTFont
+from offline import mathjax_source
 from sphinx.application import Sphinx
 
+FORMULA_FONTS = "output/chtml/fonts/woff-v2"
+RARE_SIGNS = "MathJax_AMS-Regular.woff"
+COMMAND = re.compile(r"\\([A-Za-z]+)")
+SIGN_OF_COMMAND = re.compile(r'([A-Za-z]+):(?:\[)?"\\u([0-9A-Fa-f]{4})"')  # in input/tex.js
+LETTERS = {*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)}
 ICON_FONTS = "vendor/fontawesome/webfonts"
 NOT_STYLED = ("mathjax", "licences", "vega-bundle.js")  # they bring no class that a sheet knows
 NAME = re.compile(r"[A-Za-z_][\w-]*")
@@ -37,6 +43,23 @@ def lighten(site: Path) -> None:
         write_subset(font, signs, font.with_name(f"icons-{font.stem}.woff"))
     for font in (static / ICON_FONTS).glob("fa-*"):
         font.unlink()
+
+
+def lighten_formulas(site: Path) -> None:
+    """Write the fonts of MathJax anew, from its own files, with less in them."""
+    target = site / "_static" / "mathjax" / FORMULA_FONTS
+    signs = rare_signs(site.rglob("*.html"), mathjax_source() / "input/tex.js")
+    for font in sorted((mathjax_source() / FORMULA_FONTS).glob("*.woff")):
+        known = set(TTFont(font).getBestCmap())
+        kept = known & (LETTERS | signs) if font.name == RARE_SIGNS else known
+        write_subset(font, {chr(code) for code in kept}, target / font.name, hinting=False)
+
+
+def rare_signs(pages: Iterable[Path], mapping: Path) -> set[int]:
+    """Code points of the signs that commands in the text of these pages stand for."""
+    used = {name for page in pages for name in COMMAND.findall(page.read_text(encoding="utf-8"))}
+    table = SIGN_OF_COMMAND.findall(mapping.read_text(encoding="utf-8"))
+    return {int(code, 16) for name, code in table if name in used}
 
 
 def names_in(files: Iterable[Path], static: Path) -> set[str]:
@@ -87,9 +110,11 @@ def _smaller_font(source: re.Match[str]) -> str:
     return f'src:url({source[1]}icons-{source[2]}.woff) format("woff")'
 
 
-def write_subset(font: Path, signs: set[str], target: Path) -> None:
+def write_subset(font: Path, signs: set[str], target: Path, *, hinting: bool = True) -> None:
     """Write the font with the glyphs of these signs only."""
-    options = Options(flavor="woff")
+    options = Options(flavor="woff", hinting=hinting)
+    if not hinting:  # nor names and the notes of the editor that made it
+        options.name_IDs, options.layout_features, options.drop_tables = [], [], ["FFTM", "GDEF"]
     reduced = TTFont(font, recalcTimestamp=False)  # two builds give the same file
     subsetter = Subsetter(options)
     subsetter.populate(text="".join(sorted(signs)))
@@ -100,6 +125,7 @@ def write_subset(font: Path, signs: set[str], target: Path) -> None:
 def finish(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         lighten(Path(app.outdir))
+        lighten_formulas(Path(app.outdir))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -3,7 +3,8 @@
   "use strict";
 
   const FRAMES = "mjx-container, .bd-article table, .bd-article pre, .bd-article div.math";
-  const FRAMES_TOO = ".bd-article .pst-scrollable-table-container, .bd-article .cell_output";
+  const FRAMES_TOO = ".bd-article .pst-scrollable-table-container, .bd-article .cell_output," +
+    " .bd-article [style*='overflow']";
 
   function scrolls(frame) {
     const style = getComputedStyle(frame);

@@ -24,10 +24,11 @@ def test(env: Environment, rest: Sequence[str]) -> int:
     failed = 0
     try:
         site_build.book(env)
+        variables["KLRL_BOOK_BUILT"] = "1"
     except Failure as failure:
         say(f"\n{failure}\n")
         failed, variables["KLRL_BOOK_FAILED"] = failure.code, str(failure)
-    if browser := _browser():
+    if browser := find_browser():
         ensure_extra(env, "browser")
         variables["KLRL_CHROMIUM"] = browser
     command = [env.python, "-m", "pytest", *_parallel(rest), "--nbval", *rest]
@@ -39,7 +40,7 @@ def test(env: Environment, rest: Sequence[str]) -> int:
     return code or failed
 
 
-def _browser() -> str | None:
+def find_browser() -> str | None:
     """Return the path of a Chromium on this machine; KLRL_CHROMIUM goes first."""
     named = os.environ.get("KLRL_CHROMIUM")
     candidates = [named] if named else BROWSERS
@@ -47,10 +48,10 @@ def _browser() -> str | None:
 
 
 def _parallel(rest: Sequence[str]) -> list[str]:
-    """Use both cores, a file (so a kernel) on one of them, unless the caller says otherwise."""
+    """Use both cores unless told otherwise; tests/conftest.py says what stays together."""
     if any(word.startswith(("-n", "--pdb", "--co", "--collect-only")) for word in rest):
         return []
-    return ["-n", "2", "--dist", "loadfile"]
+    return ["-n", "2", "--dist", "loadgroup"]
 
 
 def _is_path(root: Path, word: str) -> bool:

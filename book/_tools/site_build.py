@@ -12,9 +12,17 @@ from .failures import describe
 from .hashing import digest
 
 # Every page depends on these: if none has changed, there is nothing to do.
-INPUTS = ["book", "klrl_lite", "_config.yml", "_toc.yml", "requirements.lock", "run.py"]
+INPUTS = [
+    "book",
+    "klrl_lite",
+    "experiments",
+    "_config.yml",
+    "_toc.yml",
+    "requirements.lock",
+    "run.py",
+]
 # Numbers depend on these, beside the notebook itself. Jupyter Book does not look at them.
-COMPUTED_FROM = ["klrl_lite", "book/claims.yml", "requirements.lock"]
+COMPUTED_FROM = ["klrl_lite", "experiments", "book/claims.yml", "requirements.lock"]
 # How a page is read depends on these; Sphinx notices only some of them.
 READ_WITH = ["book/_ext", "book/_static", "book/references.bib", "_config.yml", "_toc.yml"]
 

@@ -1,4 +1,4 @@
-"""The smaller commands: live, refresh, lint, clean."""
+"""The smaller commands: live, bench, refresh, lint, clean."""
 
 import os
 import shutil
@@ -23,6 +23,12 @@ def live(env: Environment, rest: Sequence[str]) -> int:
             command.append("--allow-root")
         os.chdir(env.root)
         os.execve(env.python, [str(part) for part in command], env.variables())
+    return subprocess.call(command, cwd=env.root, env=env.variables())
+
+
+def bench(env: Environment, rest: Sequence[str]) -> int:
+    """Time the package against alternatives and print the ratios."""
+    command = [env.python, "-m", "benchmarks", *rest]
     return subprocess.call(command, cwd=env.root, env=env.variables())
 
 
@@ -55,7 +61,11 @@ def clean(root: Path, *, everything: bool = False) -> int:
     caches = (".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis")
     gone = [root / name for name in ("_build", *caches)]
     gone += root.glob("*.egg-info")
-    gone += (p for top in ("klrl_lite", "book", "tests") for p in (root / top).rglob("__pycache__"))
+    gone += (
+        p
+        for top in ("klrl_lite", "book", "tests", "benchmarks")
+        for p in (root / top).rglob("__pycache__")
+    )
     folder = folder_of(root)
     if everything and (folder / MARK).exists():
         gone.append(folder)

@@ -263,15 +263,6 @@ def _cg_options(max_iter, rtol, damping):
     )
 
 
-def _cg_options(max_iter, rtol, damping):
-    """Options of conjugate gradients, checked when the algorithm is made, not in its first step."""
-    return (
-        _checks.count("max_iter", max_iter, least=0),
-        _checks.scalar("rtol", rtol, least=0.0),
-        _checks.scalar("damping", damping, least=0.0),
-    )
-
-
 def _init(policy):
     def init(theta):
         log_pi = policy.log_prob(theta)

@@ -35,7 +35,7 @@ NAMES = {
     "grpo_k2": "std, k₂ or ρk₃",
     "grpo_k3": "std, k₃",
     "grpo_k2_token": "std, token k₂ or ρk₃",
-    "grpo_k3_token": "std, token k₃ (GRPO as published)",
+    "grpo_k3_token": "std, token k₃ (GRPO)",
 }
 
 

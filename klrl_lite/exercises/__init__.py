@@ -23,6 +23,7 @@ from . import (
     trpo,
     two_kls,
     which_kl,
+    your_runs,
 )
 
 ANSWERS = (
@@ -41,6 +42,7 @@ ANSWERS = (
     | trpo.ANSWERS
     | two_kls.ANSWERS
     | which_kl.ANSWERS
+    | your_runs.ANSWERS
 )
 
 

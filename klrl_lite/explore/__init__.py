@@ -16,6 +16,7 @@ from .transformer import transformer_chart
 from .trpo import trust_region_chart
 from .two_kls import two_kls_chart
 from .which_kl import which_kl_chart
+from .your_runs import your_runs_chart
 
 __all__ = [
     "Chart",
@@ -34,4 +35,5 @@ __all__ = [
     "trust_region_chart",
     "two_kls_chart",
     "which_kl_chart",
+    "your_runs_chart",
 ]

@@ -21,6 +21,7 @@ from .transformer import transformer_lab
 from .trpo import trpo_lab
 from .two_kls import two_kls_lab
 from .which_kl import which_kl_lab
+from .your_runs import your_runs_lab
 
 __all__ = [
     "diagnostics_lab",
@@ -38,4 +39,5 @@ __all__ = [
     "trpo_lab",
     "two_kls_lab",
     "which_kl_lab",
+    "your_runs_lab",
 ]

@@ -10,6 +10,7 @@ from ..diagnostics.cells import arena, follow
 from ..diagnostics.lineup import LINEUP, prepare
 from ..gibbs import log_gibbs
 from ..plots.style import COLORS, LINES, figure
+from .running import Running, Tick, counted, no_tick
 
 #: Policy classes on offer; algorithms that move the policy itself know only the first.
 KINDS = ("tabular", "linear", "network")
@@ -25,6 +26,7 @@ def diagnostics_state(
     n_steps: int = 100,
     n_seeds: int = 4,
     seed: int = 0,
+    tick: Tick = no_tick,
 ) -> dict[str, Any]:
     """Compute what the lab of chapter 08 shows.
 
@@ -40,6 +42,8 @@ def diagnostics_state(
         One of `SIGNALS`.
     n_steps, n_seeds, seed
         Of the runs.
+    tick : callable
+        Called at each update.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def diagnostics_state(
     start = place.log_ref if LINEUP[name].family == "policy" else place.start
     match = prepare(name, place.log_ref, place.reward, tau, rng=np.random.default_rng(seed),
                     policy=place.policy, start=start)  # fmt: skip
-    path, aims, _ = follow(match, getattr(match, signal), n_steps)
+    path, aims, _ = follow(match, counted(getattr(match, signal), tick), n_steps)
     goal = log_gibbs(place.log_ref, place.reward, tau)
     right = place.reward > 0
     left = geodesic_distance(path, goal)
@@ -78,37 +82,42 @@ def diagnostics_state(
 def diagnostics_lab() -> Any:
     """Menus for algorithm, policy class and signal, a slider for temperature; needs ipywidgets."""
     import ipywidgets as widgets
-    import matplotlib.pyplot as plt
 
     options = [(one.label, name) for name, one in LINEUP.items()]
     name = widgets.Dropdown(options=options, value="ppo", description="algorithm")
     kind = widgets.Dropdown(options=KINDS, description="policy")
     signal = widgets.Dropdown(options=SIGNALS, description="signal")
     ratio = widgets.FloatLogSlider(1.0, min=-0.6, max=0.6, step=0.05, description="τ / τ_c")
-    out = widgets.Output()
+    steps = widgets.IntSlider(100, 20, 1000, step=20, description="updates")
+    seed = widgets.IntSlider(0, 0, 20, description="seed")
 
-    def draw(_=None):
+    def compute(tick):
         allowed = "tabular" if LINEUP[name.value].family == "policy" else kind.value
-        state = diagnostics_state(name.value, allowed, ratio.value, signal=signal.value)
-        color = COLORS[LINEUP[name.value].role]
-        with out, figure(2, 2, size=(8, 5), sharex=True) as axes:
-            out.clear_output(wait=True)
+        state = diagnostics_state(
+            name.value, allowed, ratio.value, signal=signal.value, n_steps=steps.value,
+            seed=seed.value, tick=tick,
+        )  # fmt: skip
+        return state | {"color": COLORS[LINEUP[name.value].role]}
+
+    def draw(state):
+        with figure(2, 2, size=(8, 5), sharex=True) as axes:
             for ax, key, title in (
                 (axes[0, 0], "success", "success"),
                 (axes[0, 1], "above", "KL to the Gibbs policy"),
                 (axes[1, 0], "cosine", "cosine with the mirror step"),
                 (axes[1, 1], "fit", "R² of log-ratio on reward"),
             ):
-                ax.plot(state[key], color=color, lw=0.9, alpha=0.7)
+                ax.plot(state[key], color=state["color"], lw=0.9, alpha=0.7)
                 ax.set_title(title)
             axes[0, 0].axhline(np.mean(state["target"]), color=COLORS["gibbs"], ls=LINES["ppo"])
             axes[0, 1].set_yscale("symlog", linthresh=1e-6)
             for ax in axes[1]:
                 ax.set(xlabel="updates", ylim=(-0.3, 1.05))
-            plt.show()
 
-    controls = [name, kind, signal, ratio]
+    running = Running(compute, draw, lambda: steps.value)
+    controls = [name, kind, signal, ratio, steps, seed]
     for control in controls:
-        control.observe(draw, names="value")
-    draw()
-    return widgets.VBox([widgets.HBox(controls[:2]), widgets.HBox(controls[2:]), out])
+        control.observe(running.start, names="value")
+    running.start()
+    rows = [widgets.HBox(controls[i : i + 2]) for i in (0, 2, 4)]
+    return widgets.VBox([*rows, running.box])

@@ -101,12 +101,14 @@ def grpo_lab() -> Any:
     baseline = widgets.Dropdown(options=["mean", "leave_one_out"], description="baseline")
     divide = widgets.Checkbox(True, description="divide by std")
     penalty = widgets.Dropdown(options=PENALTIES, description="KL")
+    seed = widgets.IntSlider(0, 0, 20, description="seed")
     out = widgets.Output()
 
     def draw(_=None):
         state = grpo_state(
             p_ref.value, beta.value, group.value, baseline=baseline.value,
             normalize=divide.value, penalty=penalty.value, learning_rate=rate.value,
+            seed=seed.value,
         )  # fmt: skip
         with out, figure(size=(7, 3.6)) as ax:
             out.clear_output(wait=True)
@@ -123,7 +125,9 @@ def grpo_lab() -> Any:
             ax.legend(loc="center right")
             plt.show()
 
-    boxes = [widgets.VBox(c) for c in ([p_ref, beta, group, rate], [baseline, divide, penalty])]
+    boxes = [
+        widgets.VBox(c) for c in ([p_ref, beta, group, rate], [baseline, divide, penalty, seed])
+    ]
     for box in boxes:
         for control in box.children:
             control.observe(draw, names="value")

@@ -10,6 +10,9 @@ from .._types import Array
 from ..algorithms import run
 from ..algorithms.grpo import group_signal, grpo
 from ..plots.style import COLORS, figure
+from .running import Running, Tick, counted, no_tick
+
+_RUNGS = 13  # of the ladder that the widgets show
 
 
 def transition_state(
@@ -24,6 +27,7 @@ def transition_state(
     learning_rate: float = 3.0,
     n_seeds: int = 4,
     seed: int = 0,
+    tick: Tick = no_tick,
 ) -> dict[str, Any]:
     """Compute what the lab of chapter 10 shows: a loop in beta, and the equation of state.
 
@@ -38,6 +42,8 @@ def transition_state(
         The ladder of beta, first down and then up.
     n_steps, n_groups, learning_rate, n_seeds, seed
         Of the sampled runs: updates on each rung, groups in an update, plain gradient ascent.
+    tick : callable
+        Called at each update.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def transition_state(
     rng = np.random.default_rng(seed)
     beta = np.linspace(beta_high, beta_low, n_rungs)
     log_ref = np.log([1.0 - p_ref, p_ref])
-    signal = group_signal([0.0, 1.0], group_size, n_groups, rng=rng)
+    signal = counted(group_signal([0.0, 1.0], group_size, n_groups, rng=rng), tick)
     first = equilibria.grpo_equilibria(p_ref, beta_high, group_size)[0][0]
     policy = np.tile(np.log([1.0 - first, first]), (n_seeds, 1))
     ends = []
@@ -101,9 +107,8 @@ def equation_of_state(
 
 
 def transition_lab() -> Any:
-    """Sliders for support, group, range of beta and pace; needs ipywidgets."""
+    """Sliders for support, group, range of beta, pace and seed; needs ipywidgets."""
     import ipywidgets as widgets
-    import matplotlib.pyplot as plt
 
     p_ref = widgets.FloatLogSlider(1e-3, min=-4, max=-1, step=0.1, description="support p")
     group = widgets.SelectionSlider(options=[4, 8, 12, 16, 24, 32], value=16, description="G")
@@ -112,24 +117,25 @@ def transition_lab() -> Any:
     )
     steps = widgets.IntSlider(30, min=5, max=200, step=5, description="steps")
     groups = widgets.SelectionSlider(options=[2, 4, 16, 64], value=16, description="groups")
-    out = widgets.Output()
+    seed = widgets.IntSlider(0, 0, 20, description="seed")
 
-    def draw(_=None):
+    def compute(tick):
         low, high = span.value
-        state = transition_state(
+        return transition_state(
             p_ref.value, group.value, beta_low=low, beta_high=max(high, low + 0.02),
-            n_steps=steps.value, n_groups=groups.value,
+            n_rungs=_RUNGS, n_steps=steps.value, n_groups=groups.value, seed=seed.value, tick=tick,
         )  # fmt: skip
-        with out, figure(size=(7, 3.8)) as ax:
-            out.clear_output(wait=True)
+
+    def draw(state):
+        with figure(size=(7, 3.8)) as ax:
             ax.plot(*state["curve"], color=COLORS["gibbs"], lw=1.2)
             ax.plot(state["beta"], state["down"], "v-", color=COLORS["mirror"], ms=4, lw=0.8)
             ax.plot(state["beta"], state["up"], "^-", color=COLORS["euclid"], ms=4, lw=0.8)
             ax.set(xlabel=r"$\beta$ (blue: down, orange: up)", ylabel="success", ylim=(0, 1.03))
-            plt.show()
 
-    controls = [p_ref, group, span, steps, groups]
+    running = Running(compute, draw, lambda: 2 * _RUNGS * steps.value)
+    controls = [p_ref, group, span, steps, groups, seed]
     for control in controls:
-        control.observe(draw, names="value")
-    draw()
-    return widgets.VBox([*controls, out])
+        control.observe(running.start, names="value")
+    running.start()
+    return widgets.VBox([*controls, running.box])

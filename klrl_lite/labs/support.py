@@ -12,6 +12,7 @@ from ..algorithms import run
 from ..algorithms.grpo import group_signal, grpo
 from ..plots.style import COLORS, LINES, figure
 from ..solvers import bisect
+from .running import Running, Tick, counted, no_tick
 
 #: Samples per prompt at which pass@k is shown.
 KS = 2.0 ** np.arange(15)
@@ -79,6 +80,7 @@ def support_state(
     expected: bool = False,
     n_prompts: int = 100,
     seed: int = 0,
+    tick: Tick = no_tick,
 ) -> dict[str, Any]:
     """Train GRPO on many prompts at once and compare pass@k with base and exact tilting.
 
@@ -91,6 +93,8 @@ def support_state(
     expected : bool
         Exact expectations in place of samples.
     n_prompts, seed
+    tick : callable
+        Called at each update.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def support_state(
     )  # fmt: skip
     rng = None if expected else np.random.default_rng(seed)
     signal = group_signal(reward, group_size, None if expected else 1, rng=rng, normalize=normalize)
-    log_pi = run(learner, log_ref, signal, n_steps).log_pi[-1]
+    log_pi = run(learner, log_ref, counted(signal, tick), n_steps).log_pi[-1]
     end = solved(np.exp(log_pi))
 
     def tilted(tau):
@@ -127,7 +131,6 @@ def support_state(
 def support_lab() -> Any:
     """Menus for the task and the signal, sliders for the run; needs ipywidgets."""
     import ipywidgets as widgets
-    import matplotlib.pyplot as plt
 
     task = widgets.Dropdown(options=list(TASKS), description="task")
     beta = widgets.FloatSlider(0.0, min=0.0, max=0.2, step=0.01, description="β")
@@ -135,25 +138,26 @@ def support_lab() -> Any:
     rate = widgets.FloatLogSlider(1.0, min=-1, max=1, step=0.1, description="rate")
     steps = widgets.IntSlider(300, min=20, max=1000, step=20, description="updates")
     divide = widgets.Checkbox(True, description="divide by std")
-    out = widgets.Output()
+    seed = widgets.IntSlider(0, 0, 20, description="seed")
 
-    def draw(_=None):
-        state = support_state(
+    def compute(tick):
+        return support_state(
             task.value, beta=beta.value, group_size=group.value, learning_rate=rate.value,
-            n_steps=steps.value, normalize=divide.value,
+            n_steps=steps.value, normalize=divide.value, seed=seed.value, tick=tick,
         )  # fmt: skip
-        with out, figure(size=(7, 3.6)) as ax:
-            out.clear_output(wait=True)
+
+    def draw(state):
+        with figure(size=(7, 3.6)) as ax:
             for name, role in (("base", "reference"), ("gibbs", "gibbs"), ("run", "grpo")):
                 ax.semilogx(KS, pass_at(state[name]), color=COLORS[role], ls=LINES[role],
                             label=name, base=2)  # fmt: skip
             ax.set(xlabel="samples $k$", ylabel="pass@$k$", ylim=(0, 1.02))
             ax.legend(loc="lower right")
-            plt.show()
 
-    boxes = [widgets.VBox(c) for c in ([task, beta, group], [rate, steps, divide])]
+    running = Running(compute, draw, lambda: steps.value)
+    boxes = [widgets.VBox(c) for c in ([task, beta, group, seed], [rate, steps, divide])]
     for box in boxes:
         for control in box.children:
-            control.observe(draw, names="value")
-    draw()
-    return widgets.VBox([widgets.HBox(boxes), out])
+            control.observe(running.start, names="value")
+    running.start()
+    return widgets.VBox([widgets.HBox(boxes), running.box])

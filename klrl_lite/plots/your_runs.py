@@ -1,11 +1,13 @@
 """Figures of chapter 16 and of the reports of `klrl_lite.diagnose`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from .._types import Array
-from .style import COLORS, LINES, figure, label_line
+from ..equilibria import grpo_equilibria, k2_fixed_point
+from .style import COLORS, LINES, figure
 
 #: Law -> its look.
 LOOKS = {
@@ -79,31 +81,47 @@ def tails(runs: Mapping[str, tuple[Array, Array, int, str]]) -> Figure:
         return ax.figure
 
 
-def misled(panels: Mapping[str, tuple[Mapping[str, Array], Mapping[str, tuple[Array, Array]]]]
-           ) -> None:  # fmt: skip
-    """Sweeps that invite a wrong answer: points, and the laws that they look like or follow."""
-    looks = {"tempting": ("grpo", (0, (5, 2))), "true": ("gibbs", "-")}
-    with figure(len(panels), 1, size=(5.6, 2.5 * len(panels))) as axes:
-        for ax, (title, (points, lines)) in zip(axes, panels.items(), strict=True):
-            for name, (beta, success) in lines.items():
-                role, line = looks[name]
-                ax.plot(beta, success, color=COLORS[role], ls=line, label=name)
-            ax.plot(points["beta"], points["success"], "o", ms=5, color=COLORS["mirror"])
-            ax.set(title=title, xscale="log", ylabel="success $P$", ylim=(-0.04, 1.04))
-            _plain_ticks(ax)
-            ax.legend(loc="upper right")
+def misled(panels: Mapping[str, tuple[Mapping[str, Array], str, Sequence[float]]]) -> None:
+    """Sweeps that invite a wrong answer, and the equilibrium that was to be measured.
+
+    Parameters
+    ----------
+    panels : dict
+        Title -> (points as in `sweep`, law of rest for groups of 16, supports of the prompts,
+        over which the curve is averaged).
+    """
+    with figure(len(panels), 1, size=(5.6, 2.3 * len(panels)), sharex=True) as axes:
+        for ax, (title, (points, law, supports)) in zip(axes, panels.items(), strict=True):
+            beta = np.geomspace(points["beta"].min() / 1.1, points["beta"].max() * 1.1, 60)
+            P = np.mean([_at_rest(law, p, beta) for p in supports], axis=0)
+            ax.plot(beta, P, color=COLORS["gibbs"], label="equilibrium")
+            ax.plot(points["beta"], points["success"], "o", ms=5, color=COLORS["mirror"],
+                    label="runs")  # fmt: skip
+            ax.set(title=title, xscale="log", ylabel="success $P$", ylim=(-0.05, 1.08))
+        _plain_ticks(axes[-1])
+        axes[0].legend(loc="upper right")
         axes[-1].set(xlabel=r"$\beta$")
 
 
-def power(runs: Array, answers: Array, share: Array) -> None:
-    """Share of sweeps that name the law, against temperatures, one line for each sample size."""
+def _at_rest(law, p_ref, beta):
+    if law == "gibbs_mean":
+        return k2_fixed_point(p_ref, beta, 15 / 16)
+    found = (grpo_equilibria(p_ref, b * np.sqrt(16 / 15), 16) for b in beta)
+    return np.array([success[stable][0] for success, stable in found])
+
+
+def power(rows: Array, names: Sequence[str]) -> None:
+    """Share of sweeps that name their law, against the expected lead; rows (law, lead, share)."""
+    looks = zip(("gibbs", "grpo", "euclid", "ppo"), "os^D", strict=True)
     with figure(size=(5.6, 3.4)) as ax:
-        roles = ("reference", "euclid", "mirror", "grpo")
-        for role, n, row in zip(roles, answers, share, strict=True):
-            ax.plot(runs, row, "o-", color=COLORS[role], ls=LINES[role], ms=5)
-            label_line(ax, runs[-1], row[-1], f"{n:,}", COLORS[role], dx=6, dy=-4)
-        ax.set(xlabel="temperatures in the sweep", ylabel="sweeps that name the law",
-               ylim=(-0.03, 1.05), xlim=(runs[0] - 0.3, runs[-1] + 1.2))  # fmt: skip
+        for i, (name, (role, marker)) in enumerate(zip(names, looks, strict=True)):
+            mine = rows[rows[:, 0] == i]
+            ax.plot(np.maximum(mine[:, 1], 0.05), mine[:, 2], marker, color=COLORS[role], ms=6,
+                    label=name, alpha=0.85)  # fmt: skip
+        ax.set(xscale="log", xlabel="expected lead over the nearest other law (nats)",
+               ylabel="sweeps that name the law", ylim=(-0.04, 1.06))  # fmt: skip
+        _plain_ticks(ax)
+        ax.legend(loc="lower right")
 
 
 def _plain_ticks(ax):

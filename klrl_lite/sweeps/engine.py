@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
-from .blocks import Blocks, caller, each, keep_freed_memory, size_for
+from .blocks import Plan, check_alike, takes_rng
 from .grid import identity, make_grid
-from .store import Store
+from .store import Results, Store
+from .workers import each
 
 
 class SweepInfo(NamedTuple):
@@ -83,7 +84,9 @@ def sweep(
     memory : float
         Bytes that the calls may need at a time, beside the results. Measured on one cell.
     workers : int
-        Threads, one block each. NumPy computes large arrays in parallel.
+        Processes, one block each. `cells` must then be a function of a module or of a script (not
+        of a notebook, nor inside another function), or a `functools.partial` of one; and the
+        script must guard its own doings by `if __name__ == "__main__":`.
     checkpoint : path, optional
         Folder in which each finished block is kept. A second call goes on from there.
     key : str
@@ -128,27 +131,37 @@ def sweep(
     memory = float(_checks.number("memory", memory, above=0.0))
     if not isinstance(key, str):
         raise ValueError(f"key must be a string; got {key!r}")
-    call = caller(cells, seeded=entropy is not None)
+    if not callable(cells):
+        raise ValueError(f"cells must be a function; got {cells!r}")
+    if entropy is not None and not takes_rng(cells):
+        raise ValueError("cells must take an argument rng where there is a seed; got none")
     store = None if checkpoint is None else Store(checkpoint, identity(grid, entropy, tile, key))
     if block is not None:
         block = _checks.count("block", block)
     elif store is None or (block := store.block_size()) is None:
-        block = size_for(memory / workers, call, grid, entropy, tile)
+        block = Plan(cells, grid, entropy, tile, 1).cells_that_fit(memory / workers)
     if entropy is not None:
         block = -(-block // tile) * tile
     block = min(block, grid.n_cells)
     if store is not None:
         store.save_block_size(block)
-    keep_freed_memory(memory)
-    blocks, done = Blocks(call, grid, entropy, tile, block, store), 0
-    for n in each(blocks.do, range(0, grid.n_cells, block), workers):
-        done += n
+    plan, starts = Plan(cells, grid, entropy, tile, block, store), range(0, grid.n_cells, block)
+    flat: Results = {}
+    done, n_reused, refused = 0, 0, []
+    for start, part, reused, doubt in each(plan, starts, workers, memory):
+        flat = flat or {n: np.empty((grid.n_cells, *a.shape[1:]), a.dtype) for n, a in part.items()}
+        check_alike(part, flat)
+        for name, array in part.items():
+            flat[name][start : start + block] = array
+        n_reused += reused
+        refused += [doubt] if doubt else []
+        done += min(block, grid.n_cells - start)
         if progress is not None:
             progress(done, grid.n_cells)
-    results = {name: a.reshape(*grid.shape, *a.shape[1:]) for name, a in blocks.results.items()}
-    refused, n_blocks = tuple(sorted(blocks.refused)), -(-grid.n_cells // block)
+    results = {name: a.reshape(*grid.shape, *a.shape[1:]) for name, a in flat.items()}
     own_tile = None if entropy is None else tile
-    return SweepResult(results, SweepInfo(block, n_blocks, own_tile, blocks.n_reused, refused))
+    info = SweepInfo(block, len(starts), own_tile, n_reused, tuple(sorted(refused)))
+    return SweepResult(results, info)
 
 
 def _entropy(seed: ArrayLike | None) -> list[int] | None:

@@ -10,6 +10,7 @@ Tests sabotage a copy of the package and run a chapter on it in a process of its
 import json
 import sys
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 
 # Drawing is checked elsewhere, and takes most of the time.
@@ -34,7 +35,7 @@ def run(path, until=()):
     from klrl_lite.claims import collect
 
     scope, broken = {}, []
-    with collect() as records, warnings.catch_warnings():
+    with collect() as records, warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("error")
         for number, source in enumerate(code_of(path)):
             try:

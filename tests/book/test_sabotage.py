@@ -25,6 +25,7 @@ THERMODYNAMICS = "12_thermodynamics"
 WHICH_KL = "11_which_kl"
 SUPPORT = "14_support"
 TRANSFORMER = "15_transformer"
+YOUR_RUNS = "16_your_runs"
 
 SLIPS = [
     # chapter, file, the place, the slip, claims that must fail
@@ -113,6 +114,11 @@ SLIPS = [
      {"T11"}),
     (TRANSFORMER, "equilibria/rules.py", "else 1.0 - 1.0 / group_size",
      "else 1.0 - 2.0 / group_size", {"T1", "T2"}),
+    (YOUR_RUNS, "diagnose/laws.py", "drag = _LOG_ODDS + price", "drag = _LOG_ODDS - price",
+     {"D2", "D7"}),
+    (YOUR_RUNS, "diagnose/settle.py", "* (1 + neighbours) / (1 - neighbours)", "", {"D6"}),
+    (YOUR_RUNS, "diagnose/crossing.py", "betas[first[rows] - 1], betas[first[rows]]",
+     "betas[first[rows]], betas[first[rows]]", {"D3"}),
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from klrl_lite.explore.transformer import transformer_values
 from klrl_lite.explore.trpo import trust_region_values
 from klrl_lite.explore.two_kls import two_kls_values
 from klrl_lite.explore.which_kl import which_kl_values
+from klrl_lite.explore.your_runs import your_runs_values
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ CASES = [
             1e-6,
         )
         for algorithm, log10_tau, log10_p in [
-            (4, -0.5, -2.0),
+            (4, -0.45, -2.0),
             (0, -0.8, -3.1),
             (1, -1.3, -4.8),
             (2, 0.25, -0.4),
@@ -227,5 +228,23 @@ CASES = [
         # Recorded runs; the page holds six digits.
         Case("book/15_transformer", 0, {"rule": rule}, transformer_values, 1e-5)
         for rule in (0, 4, 7, 10)
+    ),
+    *(
+        # Leads for one answer are stored with six digits, from a finer table of supports.
+        Case(
+            "book/16_your_runs",
+            0,
+            {"law": law, "log10_p": log10_p, "places": places, "log10_n": log10_n},
+            your_runs_values,
+            2e-3,
+            1e-6,
+        )
+        for law, log10_p, places, log10_n in [
+            (0, -2.0, 2, 2.0),
+            (1, -4.0, 3, 3.0),
+            (2, -0.5, 0, 1.0),
+            (3, -1.5, 1, 4.0),
+            (0, -3.5, 3, 2.6),
+        ]
     ),
 ]

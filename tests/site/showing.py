@@ -30,6 +30,8 @@ FACTS = """() => ({
   sideways: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   unloaded: [...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src),
   explorables: [...document.querySelectorAll('figure.explorable')].map(f => f.dataset.ready),
+  rare: [...document.querySelectorAll('mjx-container .TEX-A')]
+    .map(e => getComputedStyle(e, '::before').content.slice(1, -1)),
   theme: document.documentElement.dataset.theme,
 })"""
 

@@ -151,6 +151,15 @@ def test_the_script_of_the_charts_is_linked_exactly_where_it_is_needed(pages):
         assert linked == needed, path
 
 
+def test_chapters_explain_the_words_they_use(pages):
+    for path, page in pages.items():
+        if re.match(r"0[1-7]_", path.stem):
+            links = [a for a in page.all("a") if "klrl-term" in a.get("class", "").split()]
+            assert len(links) >= 5, path
+            assert all(len(a["title"]) > 20 and "\\" not in a["title"] for a in links), path
+            assert len({a["href"] for a in links}) == len(links), path
+
+
 def test_pages_have_a_title_and_a_language(pages):
     for path, page in pages.items():
         if path.stem not in PAGES_NOT_OURS:

@@ -73,6 +73,18 @@ def test_arguments_broadcast_against_each_other(name):
 
 
 @TABLE
+def test_a_large_batch_is_the_stack_of_its_cells(name):
+    # Large batches of few actions lie otherwise in memory (`_checks.by_action`).
+    batch, (function, _) = (40, 30), PUBLIC[name]
+    args = arguments(name, batch)
+    whole = flat(function(*args))
+    for index in np.random.default_rng(1).integers(0, batch, (12, 2)).tolist():
+        parts = flat(function(*cell(name, args, tuple(index))))
+        for together, alone in zip(whole, parts, strict=True):
+            np.testing.assert_allclose(together[tuple(index)], alone, rtol=1e-12, atol=1e-14)
+
+
+@TABLE
 def test_empty_batch(name):
     function, _ = PUBLIC[name]
     assert all(array.shape[0] == 0 for array in flat(function(*arguments(name, (0,)))))

@@ -78,3 +78,32 @@ def test_one_action_is_not_stretched_over_many():
         ValueError, match=r"number of actions .* must agree; got a \(4,\), b \(1,\)"
     ):
         _checks.same_actions(a=np.ones(4), b=np.ones(1))
+
+
+def test_large_batches_of_few_actions_are_turned_in_memory():
+    for shape in ((5000, 2), (40, 30, 16), (64, 64)):
+        array = np.random.default_rng(0).normal(size=shape)
+        array.flags.writeable = False
+        turned = _checks.on_actions("x", array)
+        np.testing.assert_array_equal(turned, array)
+        assert np.moveaxis(turned, -1, 0).flags.c_contiguous
+        # Once is enough, and what is computed from it stays so.
+        assert _checks.on_actions("x", turned) is turned
+        assert _checks.by_action(np.exp(turned)).strides == turned.strides
+    row = np.broadcast_to(np.arange(4.0), (5000, 4))
+    for array in (np.zeros((3, 4)), np.zeros((100, 65)), np.zeros(10_000), row):
+        assert _checks.on_actions("x", array) is array
+
+
+def test_whole_numbers_and_single_numbers():
+    assert _checks.count("n", 3.0) == 3
+    assert _checks.count("n", 0, least=0) == 0
+    assert _checks.scalar("x", 0.5, above=0.0) == 0.5
+    for value in (2.5, [1, 2], 0):
+        with pytest.raises(ValueError, match="n must be"):
+            _checks.count("n", value)
+    with pytest.raises(ValueError, match=r"x must be a single number; got shape \(2,\)"):
+        _checks.scalar("x", [1.0, 2.0])
+    for rng in (0, np.random.RandomState(0), None):
+        with pytest.raises(TypeError, match="rng must be a numpy"):
+            _checks.generator(rng)

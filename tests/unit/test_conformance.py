@@ -274,3 +274,29 @@ def test_wrong_start(name):
     algorithm = TABLE[name].make(TABLE[name].step)
     with pytest.raises(ValueError, match=r"must"):
         algorithm.init(np.full(N, np.nan))
+
+
+@EACH
+def test_a_run_without_its_path(name):
+    row = TABLE[name]
+    whole = run(row.make(row.step), START, row.signal, 5)
+    ends = run(row.make(row.step), START, row.signal, 5, path=False)
+    np.testing.assert_array_equal(ends.log_pi, whole.log_pi[[0, -1]])
+    for field, same in zip(ends.info, whole.info, strict=True):
+        np.testing.assert_array_equal(field, same)
+    assert run(row.make(row.step), START, row.signal, 0, path=False).log_pi.shape == (2, N)
+
+
+@EACH
+def test_a_large_batch_is_the_stack_of_its_cells(name):
+    # Large batches lie otherwise in memory, and iterations leave settled cells out.
+    row = TABLE[name]
+    starts = simplex.log_normalize(np.random.default_rng(0).normal(0, 2, size=(60, 25, N)))
+    signal_fn = shaped if row.signal is shaped else batched_bare
+    together = run(row.make(row.step), starts, signal_fn, 4)
+    for index in ((0, 0), (17, 3), (59, 24), (30, 12)):
+        alone = run(row.make(row.step), starts[index], signal_fn, 4)
+        np.testing.assert_allclose(together.log_pi[:, *index], alone.log_pi, rtol=1e-9, atol=1e-12)
+        for whole, cell in zip(together.info, alone.info, strict=True):
+            whole = np.broadcast_to(whole, (4, 60, 25))[:, *index]
+            np.testing.assert_allclose(whole, cell, rtol=1e-6, atol=1e-9)

@@ -296,6 +296,32 @@ def test_one_bad_cell_does_not_spoil_its_neighbours():
 
 
 @DIRECTIONS
+def test_easy_and_hard_cells_side_by_side(direction):
+    # Cells that Newton's method settles at once, late and never (near ties), in a large batch.
+    rng = np.random.default_rng(0)
+    log_pi = simplex.log_normalize(rng.normal(0, 3, size=(1500, 3)))
+    advantage, radius = rng.normal(size=(1500, 3)), 10.0 ** rng.uniform(-6, 0, 1500)
+    hard = np.arange(0, 1500, 100)
+    log_pi[hard] = simplex.log_normalize([0.0, -690.0, -5.0])
+    log_pi[hard[:5]] = np.log([0.4, 0.4, 0.2])
+    advantage[hard[:5]] = [1.0, 1.0 - 2.0**-53, 0.0]
+    radius[hard] = np.geomspace(1e-300, 600.0, hard.size)
+    with np.errstate(all="raise", under="ignore"):
+        log_new, info = trust_region_step(log_pi, advantage, radius, direction=direction)
+    pair = (log_new, log_pi) if direction == "new_old" else (log_pi, log_new)
+    binds = info.hits_boundary
+    assert binds.mean() > 0.7
+    np.testing.assert_allclose(info.kl[binds], radius[binds], rtol=1e-12)
+    spent = simplex.kl(*pair)
+    np.testing.assert_allclose(spent, info.kl, rtol=1e-9, atol=1e-14)
+    for i in (*hard, 1, 2, 3):
+        alone, ours = trust_region_step(log_pi[i], advantage[i], radius[i], direction=direction)
+        np.testing.assert_allclose(log_new[i], alone, rtol=1e-11, atol=1e-12)
+        for field, same in zip(info, ours, strict=True):
+            np.testing.assert_allclose(field[i], same, rtol=1e-11)
+
+
+@DIRECTIONS
 @settings(max_examples=20)
 @given(data=st.data())
 def test_trust_region_symmetries(direction, data):
@@ -340,7 +366,7 @@ def test_a_thousand_and_a_hundred_thousand_actions():
 
 @pytest.mark.parametrize("direction", ["forward", "", None, 1])
 def test_unknown_direction(direction):
-    with pytest.raises(ValueError, match="direction must be 'new_old' or 'old_new'; got"):
+    with pytest.raises(ValueError, match="direction must be one of new_old, old_new; got"):
         trust_region_step(LOG_PI, ADVANTAGE, 0.1, direction=direction)
 
 

@@ -12,6 +12,7 @@ from klrl_lite.policies import (
     linear,
     sequences,
     tabular,
+    tangent_at,
 )
 
 FEATURES = np.random.default_rng(0).normal(size=(6, 3))
@@ -62,6 +63,16 @@ def test_jvp_and_vjp_are_transposed(policy, seed):
     left = np.sum(w * policy.jvp(theta, v), axis=-1)
     right = np.sum(v * policy.vjp(theta, w), axis=-1)
     np.testing.assert_allclose(left, right, rtol=1e-11, atol=1e-12)
+
+
+@EACH
+def test_a_tangent_gives_the_same_derivatives(policy):
+    theta, v, w = draw(policy, 3)
+    # A policy that brings no tangent of its own gets one from its three functions.
+    for here in (tangent_at(policy, theta), tangent_at(policy._replace(tangent=None), theta)):
+        np.testing.assert_array_equal(here.log_pi, policy.log_prob(theta))
+        np.testing.assert_array_equal(here.jvp(v), policy.jvp(theta, v))
+        np.testing.assert_array_equal(here.vjp(w), policy.vjp(theta, w))
 
 
 @EACH
