@@ -191,7 +191,7 @@ def _table(name: str, sweep: Sweep) -> Array:
 
 def _prices(sweep: Sweep) -> Array:
     p = sweep.p_ref
-    return np.array([np.log1p(-p) - np.log(p)]) if isinstance(p, float) else PRICES
+    return np.array([np.log1p(-p) - np.log(p)], float) if isinstance(p, float) else PRICES
 
 
 def _fit(

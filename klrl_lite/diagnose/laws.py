@@ -27,8 +27,8 @@ from scipy.special import expit
 from .._types import Array
 from ..equilibria import std_advantage_force
 
-#: Prices L = log((1 - p)/p) at which the curves are tabulated: supports from 0.95 to 2e-9.
-PRICES = np.round(np.arange(-3.0, 20.001, 0.02), 10)
+#: Prices L = log((1 - p)/p) at which the curves are tabulated: supports from 0.95 to 4e-18.
+PRICES = np.round(np.append(np.arange(-3.0, 10.0, 0.02), np.arange(10.0, 40.001, 0.05)), 10)
 #: Share of answers that no law is held responsible for (a wrong label, say).
 LAPSE = 1e-4
 #: Log-odds of success between which an equilibrium is looked for; beyond, only the lapse counts.

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import equilibria
 from ..diagnose import LAWS, curves, expected_lead
+from ..diagnose.laws import PRICES
 from ..diagnose.settle import SATURATED
 from ..plots.style import COLORS
 from ..thresholds import log_odds_against
@@ -19,7 +20,6 @@ NAMES = tuple(next(law.family for law in LAWS if law.name == kind) for kind in K
 STRIDES = (8, 4, 2, 1)
 BETAS = tuple(round(float(b), 4) for b in np.geomspace(0.12, 1.2, 9))
 LOG10_P = np.round(np.arange(-4.0, -0.45, 0.5), 1)
-_PRICES = np.round(np.arange(-2.0, 16.001, 0.02), 10)
 
 
 def your_runs_values(law: int, log10_p: float, places: int, log10_n: float) -> dict[str, float]:
@@ -56,7 +56,7 @@ def _tables() -> tuple[list[Any], list[Any]]:
     The latter as [lead for one answer, index, price, log-odds where it jumps].
     """
     grids = [
-        np.minimum(curves(k, BETAS, np.inf, 1.0, 0, tuple(_PRICES.tolist()))[0], SATURATED)
+        np.minimum(curves(k, BETAS, np.inf, 1.0, 0, tuple(PRICES.tolist()))[0], SATURATED)
         for k in KINDS
     ]
     truth, nearest = [], []
@@ -78,7 +78,7 @@ def _nearest(true, row, stride, grids):
         lead = np.sum(P * np.log(P / Q) + (1 - P) * np.log((1 - P) / (1 - Q)), axis=1)
         at = int(np.argmin(lead))
         if lead[at] < best[0]:
-            best = [float(lead[at]), float(j), float(_PRICES[at]), _jump(_PRICES[at])]
+            best = [float(lead[at]), float(j), float(PRICES[at]), _jump(PRICES[at])]
     return tidy(best, 6)
 
 
@@ -95,11 +95,11 @@ def your_runs_chart() -> Chart:
     menu = {"input": "select", "options": [0, 1, 2, 3], "labels": list(NAMES), "name": "true law "}
     sizes = {"input": "select", "options": [0, 1, 2, 3],
              "labels": [str(len(BETAS[::s])) for s in STRIDES],
-             "name": "temperatures in the sweep "}  # fmt: skip
+             "name": "temperatures "}  # fmt: skip
     params = [
         {"name": "law", "value": 0, "bind": menu},
         {"name": "places", "value": 2, "bind": sizes},
-        slider("log10_n", "answers at each temperature, log10 ", 1, 4, 0.1, 2),
+        slider("log10_n", "answers each, log10 ", 1, 4, 0.1, 2),
         slider("log10_p", "support, log10 p ", -4, -0.5, 0.5, -2),
         {"name": "names", "value": list(NAMES)},
         {"name": "row", "expr": "round((log10_p + 4) / 0.5)"},
