@@ -28,7 +28,8 @@ from .._types import Array
 from ..equilibria import std_advantage_force
 
 #: Prices L = log((1 - p)/p) at which the curves are tabulated: supports from 0.95 to 4e-18.
-PRICES = np.round(np.append(np.arange(-3.0, 10.0, 0.02), np.arange(10.0, 40.001, 0.05)), 10)
+_FINE, _COARSE = np.arange(-3.0, 10.0, 0.02), np.arange(10.0, 40.001, 0.05)
+PRICES: Array = np.round(np.append(_FINE, _COARSE), 10).astype(float)
 #: Share of answers that no law is held responsible for (a wrong label, say).
 LAPSE = 1e-4
 #: Log-odds of success between which an equilibrium is looked for; beyond, only the lapse counts.
