@@ -158,7 +158,8 @@ def _judge(report: Report, runs: list[Run], is_trl: bool) -> None:
     report.expected = _expected(runs)
     began = beginning(report.used)
     best = report.fits[0].p_ref
-    if began and len(best) == 1 and not began[1] / 1.5 <= best[0] <= began[2] * 1.5:
+    named = len(report.families) == 1 and len(best) == 1
+    if began and named and not began[1] / 1.5 <= best[0] <= began[2] * 1.5:
         messages.append(Message(
             "doubt", f"the runs began at a success of {began[0]:.2g}, but the best law needs a "
             f"support of {best[0]:.2g}: another law may be at work.", "Measure the reference "

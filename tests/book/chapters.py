@@ -7,6 +7,7 @@ raised: a check that fails is a record with a failure, a cell that breaks is a r
 Tests sabotage a copy of the package and run a chapter on it in a process of its own.
 """
 
+import ast
 import json
 import sys
 import warnings
@@ -23,8 +24,12 @@ def code_of(path):
     for cell in cells:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            kept = [line for line in source.splitlines() if not line.startswith(DRAWING)]
-            yield "\n".join(kept)
+            lines = source.splitlines()
+            for statement in ast.parse(source).body:
+                first, last = statement.lineno - 1, statement.end_lineno
+                if lines[first].startswith(DRAWING):
+                    lines[first:last] = [""] * (last - first)
+            yield "\n".join(lines)
 
 
 def run(path, until=()):
