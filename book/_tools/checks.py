@@ -48,10 +48,10 @@ def find_browser() -> str | None:
 
 
 def _parallel(rest: Sequence[str]) -> list[str]:
-    """Use both cores unless told otherwise; tests/conftest.py says what stays together."""
+    """Use both cores, a file (so a kernel) on one of them, unless the caller says otherwise."""
     if any(word.startswith(("-n", "--pdb", "--co", "--collect-only")) for word in rest):
         return []
-    return ["-n", "2", "--dist", "loadgroup"]
+    return ["-n", "2", "--dist", "loadfile"]
 
 
 def _is_path(root: Path, word: str) -> bool:

@@ -12,6 +12,15 @@ pytest.importorskip("ipywidgets")
 pytest.importorskip("matplotlib").use("agg")
 
 
+@pytest.fixture(autouse=True)
+def no_loop_around():
+    """Hide the loop that playwright leaves running in a process that has shown pages before."""
+    around = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(around)
+
+
 def draw(state):
     import matplotlib.pyplot as plt
 
