@@ -187,7 +187,7 @@ def _curve(kind, price, jump, name):
         return {"datum": name, "scale": {"domain": list(looks), "range": values}, "legend": legend}
 
     return {
-        "data": {"sequence": {"start": -8, "stop": 8.01, "step": 0.04, "as": "l"}},
+        "data": {"sequence": {"start": -8, "stop": 8.01, "step": 0.08, "as": "l"}},
         "transform": [
             {"filter": f"datum.l + {price} > 0.01"},
             {"calculate": f"{away} ? {spinodal} * exp({jump} - datum.l) : {pull} / {drag}",
