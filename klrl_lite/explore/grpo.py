@@ -18,7 +18,7 @@ _NEWTON = 16
 
 def grpo_chart() -> Chart:
     """Balance of price and pull in log-odds, and success against beta; four controls."""
-    log_odds = np.arange(-14.0, 10.01, 0.125)
+    log_odds = np.arange(-14.0, 10.01, 0.2)
     success = 1.0 / (1.0 + np.exp(-log_odds))
     force = {g: equilibria.std_advantage_force(success, g or np.inf) for g in GROUPS}
     columns = [tidy(log_odds)] + [tidy(force[g]) for g in GROUPS]

@@ -62,7 +62,7 @@ def which_kl_chart() -> Chart:
             "title": {"text": {"expr": "readout"}},
             "width": "container",
             "height": 270,
-            "data": {"sequence": {"start": -4.6, "stop": 6.9, "step": 0.06, "as": "u"}},
+            "data": {"sequence": {"start": -1.75, "stop": 6.9, "step": 0.07, "as": "u"}},
             "transform": _curves(),
             "layer": [
                 _line("b_gibbs", "gibbs", "Gibbs at τ = β"),

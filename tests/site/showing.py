@@ -36,6 +36,18 @@ FACTS = """() => ({
 })"""
 
 
+def until(page, condition: str, seconds: int = 10) -> None:
+    """Wait in the page for a condition: what playwright has for that, the pages' policy forbids."""
+    waiting = f"""async () => {{
+      const end = performance.now() + {1000 * seconds};
+      while (!({condition}) && performance.now() < end) {{
+        await new Promise(done => setTimeout(done, 20));
+      }}
+      return {condition};
+    }}"""
+    assert page.evaluate(waiting), f"this did not come true: {condition}"
+
+
 @dataclass
 class Seen:
     """What happened while a page was shown."""
@@ -49,8 +61,7 @@ class Seen:
         """Return the facts about the settled page, after a change to light or dark if asked."""
         if scheme:
             self.page.emulate_media(color_scheme=scheme)
-            themed = "scheme => document.documentElement.dataset.theme === scheme"
-            self.page.wait_for_function(themed, arg=scheme, timeout=5000)
+            until(self.page, f"document.documentElement.dataset.theme === '{scheme}'")
         return self.page.evaluate(FACTS)
 
 

@@ -4,7 +4,7 @@ import importlib.resources
 
 import pytest
 from built_site import page_names
-from showing import PHONE, WIDE, shown
+from showing import PHONE, WIDE, shown, until
 
 pytestmark = pytest.mark.browser
 
@@ -57,7 +57,7 @@ def test_axe_finds_nothing(browser, site, axe, name):
         for width, scheme in ((WIDE, "light"), (PHONE, "dark")):
             seen.page.set_viewport_size({"width": width, "height": 850})
             seen.look(scheme)
-            seen.page.wait_for_function(READY)
+            until(seen.page, READY)
             assert violations(seen.page, axe) == [], f"{width} px, {scheme}"
             assert seen.page.evaluate(READ_ALOUD) == 0
 
