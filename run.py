@@ -16,20 +16,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "book"))
 
-from _tools import checks, environment, formats, locks, site_build, tasks
-from _tools.console import Failure, say
+from _tools import checks, environment, formats, locks, matrix, reproduce, site_build, tasks
+from _tools.console import Failure, cause, say
 
 DESCRIPTION = """\
-book      make the environment, run the notebooks, build the pages, print the file to open
-test      the same, then every test: code, claims, stored notebooks, built pages
-live      open the notebooks in JupyterLab
-offline   pack the built pages into one file that opens without a network
-pdf       print the whole book into one file (needs a Chromium)
-refresh   run notebooks and store their outputs in them (all, or those named)
-bench     print ratios of running times, measured side by side (--quick for a try)
-lint      check style and format of code and notebooks, and the types of klrl_lite
-lock      renew requirements*.lock from requirements*.txt
-clean     remove what `book` and `test` made; with --all the environment too
+book       make the environment, run the notebooks, build the pages, print the file to open
+test       the same, then every test: code, claims, stored notebooks, built pages
+live       open the notebooks in JupyterLab
+offline    pack the built pages into one file that opens without a network
+pdf        print the whole book into one file (needs a Chromium)
+refresh    run notebooks and store their outputs in them (all, or those named)
+bench      print ratios of running times, measured side by side (--quick for a try)
+lint       check style and format of code and notebooks, and the types of klrl_lite
+reproduce  build twice from nothing, in two places, and compare
+matrix     unit tests with every Python here, with the oldest and the newest NumPy and SciPy
+newest     try the newest version of everything (--beyond: above the limits too)
+lock       renew requirements*.lock from requirements*.txt
+clean      remove what `book` and `test` made; with --all the environment too
 """
 
 
@@ -52,12 +55,17 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     commands.add_parser("lint", help="check style, format and types").add_argument(
         "--fix", action="store_true", help="repair what can be repaired"
     )
+    commands.add_parser("reproduce", help="build twice and compare")
+    commands.add_parser("matrix", add_help=False, help="test in other environments")
+    commands.add_parser("newest", help="try the newest versions").add_argument(
+        "--beyond", action="store_true", help="above the limits of requirements.txt too"
+    )
     commands.add_parser("lock", help="renew the locks")
     commands.add_parser("clean", help="remove what was built").add_argument(
         "--all", action="store_true", help="the environment too"
     )
     args, rest = parser.parse_known_args(argv)
-    if rest and args.command not in ("test", "live", "bench"):
+    if rest and args.command not in ("test", "live", "bench", "matrix"):
         parser.error("unrecognized arguments: " + " ".join(rest))
     return args, rest
 
@@ -81,6 +89,12 @@ def dispatch(args: argparse.Namespace, rest: list[str]) -> int:
             return tasks.refresh(environment.ensure(ROOT), args.notebooks)
         case "lint":
             return tasks.lint(environment.ensure(ROOT), fix=args.fix)
+        case "matrix":
+            return matrix.matrix(ROOT, rest)
+        case "newest":
+            return matrix.newest(ROOT, beyond=args.beyond)
+        case "reproduce":
+            return reproduce.reproduce(environment.ensure(ROOT))
         case "lock":
             return locks.renew(ROOT)
         case "clean":
@@ -95,6 +109,9 @@ def main(argv: list[str] | None = None) -> int:
     except Failure as failure:
         say(f"\n{failure}")
         return failure.code
+    except OSError as error:
+        say(f"\n{cause(error)}")
+        return 1
     except KeyboardInterrupt:
         say("\nInterrupted.")
         return 130

@@ -90,7 +90,7 @@ def test_help_names_every_command():
     shown = subprocess.run(
         [sys.executable, ROOT / "run.py", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    for command in ("book", "test", "live", "refresh", "lock", "clean", "lint"):
+    for command in ("book", "test", "live", "offline", "pdf", "refresh", "lock", "clean", "lint"):
         assert f"\n{command} " in shown or f" {command} " in shown
 
 

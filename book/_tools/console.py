@@ -1,5 +1,6 @@
 """Messages to the person at the terminal, and commands whose output goes to a log."""
 
+import errno
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ def logged(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
+    inherited: Sequence[int] = (),
 ) -> int:
     """Run a command with all its output in `log`; each line is also handed to `on_line`."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +37,7 @@ def logged(
             [str(part) for part in command],
             cwd=cwd,
             env=env,
+            pass_fds=inherited,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -52,6 +55,19 @@ def logged(
         finally:
             process.wait()
     return process.returncode
+
+
+def cause(error: OSError) -> str:
+    """Say what the system refused, and what helps where that is known."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}{error.strerror}. Make room and start again; half-done work is made anew."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return (
+            f"{where}{error.strerror}. What is made is written into the book's own folder: "
+            "work on a copy that you may write to."
+        )
+    return f"{where}{error.strerror or error}"
 
 
 def tail(path: Path, lines: int = 12) -> str:

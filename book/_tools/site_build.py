@@ -3,13 +3,16 @@
 import json
 import re
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from .console import Failure, logged, say
 from .environment import Environment
 from .failures import describe
 from .hashing import digest
+from .turns import turn
 
 # Every page depends on these: if none has changed, there is nothing to do.
 INPUTS = [
@@ -36,6 +39,11 @@ _PROBLEM = re.compile(r"(^|: )(WARNING|ERROR|CRITICAL|SEVERE): ")  # as Sphinx a
 
 def book(env: Environment) -> int:
     """Build the site unless it is up to date, and print the file to open."""
+    with turn(env.build) as held:
+        return _book(env, held)
+
+
+def _book(env: Environment, held: tuple[int, ...]) -> int:
     page = env.build / "html" / "index.html"
     stamp = env.build / "site.json"
     want = _hashes(env)
@@ -46,7 +54,7 @@ def book(env: Environment) -> int:
         stamp.unlink(missing_ok=True)
         _drop_outdated(env, have, want)
         start = time.monotonic()
-        _build(env, want)
+        _build(env, want, held)
         stamp.write_text(json.dumps(want, indent=1) + "\n", encoding="utf-8")
         say(f"Built in {time.monotonic() - start:.0f} s.")
     say(f"\nOpen  {page}\n      {page.as_uri()}")
@@ -73,21 +81,45 @@ def _drop_outdated(env: Environment, have: dict[str, str], want: dict[str, str])
     """Forget results and parsed pages that rest on something that has changed.
 
     The stamp of the last good build is compared, or after a failure the stamp of the last attempt.
+    An attempt that did not end by itself, with a reason, may have left half a file anywhere.
     """
-    have = have or _read(env.build / "attempt.json")
+    attempt = _read(env.build / "attempt.json")
+    broken_off = not have and "ended" not in attempt
+    have = have or attempt
     if have.get("computed") != want["computed"]:
         if (env.build / ".jupyter_cache").exists():
             say("The package, the claims or the lock have changed: every notebook runs again.")
         shutil.rmtree(env.build / ".jupyter_cache", ignore_errors=True)
-    if have.get("computed") != want["computed"] or have.get("read") != want["read"]:
+    elif not _is_sound(env.build / ".jupyter_cache"):
+        say("The stored results are damaged: every notebook runs again.")
+        shutil.rmtree(env.build / ".jupyter_cache")
+    changed = any(have.get(key) != want[key] for key in ("computed", "read"))
+    if changed or broken_off:
         shutil.rmtree(env.build / ".doctrees", ignore_errors=True)
         shutil.rmtree(env.build / "html", ignore_errors=True)
 
 
-def _build(env: Environment, want: dict[str, str]) -> None:
+def _is_sound(cache: Path) -> bool:
+    """Say whether the database of results can be read, and each notebook that it lists."""
+    database = cache / "global.db"
+    if not database.exists():
+        return not cache.exists() or not any(cache.iterdir())
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as found:
+            if found.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                return False
+            names = [name for (name,) in found.execute("SELECT hashkey FROM nbcache")]
+        for name in names:
+            json.loads((cache / "executed" / name / "base.ipynb").read_text(encoding="utf-8"))
+    except (sqlite3.Error, OSError, ValueError):
+        return False
+    return True
+
+
+def _build(env: Environment, want: dict[str, str], held: tuple[int, ...]) -> None:
     """Run Jupyter Book with every warning an error; on failure remove the pages."""
-    env.build.mkdir(exist_ok=True)
-    (env.build / "attempt.json").write_text(json.dumps(want), encoding="utf-8")
+    attempt = env.build / "attempt.json"
+    attempt.write_text(json.dumps(want), encoding="utf-8")
     log = env.build / "logs" / "book.log"
     options = ["-W", "-n", "--keep-going", "--path-output", env.root, env.root]
     say(f"Building the book (everything it says is in {log})")
@@ -100,12 +132,16 @@ def _build(env: Environment, want: dict[str, str]) -> None:
             cwd=env.root,
             env=env.variables(),
             on_line=follow,
+            inherited=held,
         )
     finally:
         if code:
             shutil.rmtree(env.build / "html", ignore_errors=True)
     if code:
-        reason = follow.message(log.read_text(encoding="utf-8"))
+        said = log.read_text(encoding="utf-8")
+        reason = follow.message(said)
+        if follow.explains(said):
+            attempt.write_text(json.dumps(want | {"ended": "with a reason"}), encoding="utf-8")
         raise Failure(f"{reason}\nThe book was not built. Everything it said is in {log}", code)
 
 
@@ -132,6 +168,10 @@ class _Follow:
             say("  pages read" if line.startswith("reading") else "  pages written")
         if line:
             self.last = line
+
+    def explains(self, log: str) -> bool:
+        """Say whether the build found something wrong in the book, and has not just stopped."""
+        return bool(self.problems or _EXECUTION_ERROR.search(log))
 
     def message(self, log: str) -> str:
         """Return the reason of a failed build in a few lines."""
