@@ -9,6 +9,7 @@ from .limits import knob_chart
 from .mirror import geometry_chart
 from .ppo import ppo_chart
 from .sharpening import sharpening_chart
+from .starts import starts_chart
 from .support import support_chart
 from .thermodynamics import frontier_chart
 from .thresholds import threshold_chart
@@ -28,6 +29,7 @@ __all__ = [
     "planes_chart",
     "ppo_chart",
     "sharpening_chart",
+    "starts_chart",
     "support_chart",
     "threshold_chart",
     "transformer_chart",

@@ -1,6 +1,6 @@
 """The common figure of the book: one problem, one start, every algorithm as a path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,17 @@ from ..problems import Problem
 from . import simplex as draw
 from .style import COLORS, LINES, figure, label_line
 
+ROLES = ("euclid", "mirror", "trpo", "ppo", "grpo")
+
 
 def runs(
-    problem: Problem, tau: float, log_start: ArrayLike, n_steps: int = 200
+    problem: Problem,
+    tau: float,
+    log_start: ArrayLike,
+    n_steps: int = 200,
+    roles: Sequence[str] = ROLES,
 ) -> dict[str, Array]:
-    """Paths (steps, 3) of every algorithm with exact signals, one logit per action.
+    """Paths (steps, ..., 3) of every algorithm with exact signals, one logit per action.
 
     All but GRPO are given the free-energy advantage. GRPO standardizes the bare reward over large
     groups and keeps the reference KL in its loss, with beta = tau.
@@ -31,8 +37,9 @@ def runs(
         return signals.exact(state.log_pi, advantage)
 
     def standardized(state: Any) -> signals.Signal:
-        centred = reward - np.sum(np.exp(state.log_pi) * reward)
-        scale = np.sqrt(np.sum(np.exp(state.log_pi) * centred**2))
+        pi = np.exp(state.log_pi)
+        centred = reward - np.sum(pi * reward, axis=-1, keepdims=True)
+        scale = np.sqrt(np.sum(pi * centred**2, axis=-1, keepdims=True))
         return signals.exact(state.log_pi, centred / scale)
 
     def path(algorithm: Algorithm, start: Array, signal: Callable[[Any], signals.Signal]) -> Array:
@@ -46,13 +53,14 @@ def runs(
     def euclid(x: Array) -> Array:
         return mirror.euclidean_step(x, tau * np.log(x / np.exp(log_ref)) - reward, 0.05)
 
-    return {
-        "euclid": iterate(euclid, np.exp(log_start), n_steps),
-        "mirror": path(mirror.mirror_descent(0.15 / tau), np.asarray(log_start), soft),
-        "trpo": path(trpo.trpo(tabular, 0.02, line_search=False), theta, soft),
-        "ppo": path(ppo.ppo(tabular, **slow), theta, soft),
-        "grpo": path(with_reference, theta, standardized),
+    ways: dict[str, Callable[[], Array]] = {
+        "euclid": lambda: iterate(euclid, np.exp(log_start), n_steps),
+        "mirror": lambda: path(mirror.mirror_descent(0.15 / tau), np.asarray(log_start), soft),
+        "trpo": lambda: path(trpo.trpo(tabular, 0.02, line_search=False), theta, soft),
+        "ppo": lambda: path(ppo.ppo(tabular, **slow), theta, soft),
+        "grpo": lambda: path(with_reference, theta, standardized),
     }
+    return {role: ways[role]() for role in roles}
 
 
 def everyone(problem: Problem, tau: float, log_start: ArrayLike, n_steps: int = 200) -> None:
@@ -77,8 +85,8 @@ def everyone(problem: Problem, tau: float, log_start: ArrayLike, n_steps: int = 
             look = {"color": COLORS[role], "ls": LINES[role], "label": names[role]}
             ax.plot(*xy.T, **look, **special.get(role, {}))
         draw.mark(ax, np.exp(problem.log_ref), r"$\pi_{\mathrm{ref}}$", marker="s", dx=-2, dy=-16)
-        draw.mark(ax, np.exp(log_start), "start", dx=-8, dy=-16)
+        draw.mark(ax, np.exp(log_start), "start", dx=-10, dy=-27)
         draw.mark(ax, target, "", marker="*", size=150)
         x, y = draw.to_plane(target)
-        label_line(ax, x, y, r"$\pi^*$", COLORS["gibbs"], dx=9, dy=-12)
+        label_line(ax, x, y, r"$\pi^*$", COLORS["gibbs"], dx=-28, dy=-3)
         ax.legend(loc="upper left", bbox_to_anchor=(-0.05, 1.0))
