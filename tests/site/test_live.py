@@ -12,7 +12,8 @@ import urllib.request
 import pytest
 from built_site import ROOT, find_chromium
 
-# Half a minute of somebody else's program: `KLRL_LIVE=1 python run.py test tests/site/test_live.py`
+# Half a minute of somebody else's program, which `.ci/run` takes:
+# `KLRL_LIVE=1 python run.py test tests/site/test_live.py`
 WANTED = "set KLRL_LIVE=1 to open the labs in a real JupyterLab"
 pytestmark = [
     pytest.mark.browser,
