@@ -31,6 +31,7 @@ lint       check style and format of code and notebooks, and the types of klrl_l
 reproduce  build twice from nothing, in two places, and compare
 matrix     unit tests with every Python here, with the oldest and the newest NumPy and SciPy
 newest     try the newest version of everything (--beyond: above the limits too)
+shuffle    unit tests twenty times, or as often as you say, each time in another order
 lock       renew requirements*.lock from requirements*.txt
 clean      remove what `book` and `test` made; with --all the environment too
 """
@@ -59,6 +60,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     commands.add_parser("matrix", add_help=False, help="test in other environments")
     commands.add_parser("newest", help="try the newest versions").add_argument(
         "--beyond", action="store_true", help="above the limits of requirements.txt too"
+    )
+    commands.add_parser("shuffle", help="repeat the unit tests in random order").add_argument(
+        "repeats", nargs="?", type=int, default=20
     )
     commands.add_parser("lock", help="renew the locks")
     commands.add_parser("clean", help="remove what was built").add_argument(
@@ -93,6 +97,8 @@ def dispatch(args: argparse.Namespace, rest: list[str]) -> int:
             return matrix.matrix(ROOT, rest)
         case "newest":
             return matrix.newest(ROOT, beyond=args.beyond)
+        case "shuffle":
+            return matrix.shuffle(ROOT, args.repeats)
         case "reproduce":
             return reproduce.reproduce(environment.ensure(ROOT))
         case "lock":

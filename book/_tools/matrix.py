@@ -1,8 +1,9 @@
-"""`run.py matrix` and `run.py newest`: the package in other environments, which are made here.
+"""`run.py matrix`, `newest` and `shuffle`: the package in other environments, which are made here.
 
 The matrix runs the unit tests with the oldest and the newest NumPy and SciPy that are supported
 and with every Python from 3.11 on that this machine has. `newest` takes the newest version of
 everything in requirements.txt and says what breaks; with --beyond, upper limits are ignored too.
+`shuffle` runs the unit tests again and again, each time in another order.
 """
 
 import json
@@ -172,6 +173,24 @@ def newest(root: Path, *, beyond: bool = False) -> int:
             say(f"\n{failure}")
             code = failure.code
     return code
+
+
+def shuffle(root: Path, repeats: int) -> int:
+    """Run the unit tests so many times, in random orders; a seed gives its order again."""
+    interpreter = find_python(PYTHONS[0]) or Path(sys.executable)
+    asked = ("numpy<3", "scipy<2", *TESTING, "pytest-randomly", "pytest-xdist")
+    python = prepared(root / "_build" / "matrix" / "shuffle", interpreter, asked)
+    failed = []
+    for seed in range(1, repeats + 1):
+        say(f"seed {seed} of {repeats}")
+        order = ["-p", "randomly", f"--randomly-seed={seed}", "-n", "auto"]
+        log = root / "_build" / "logs" / "shuffle" / f"{seed}.log"
+        code, _ = unit_tests(root, python, log, order)
+        failed += [seed] if code else []
+    say(f"\n{repeats - len(failed)} of {repeats} orders passed.")
+    if failed:
+        say(f"Failed with seed {', '.join(map(str, failed))}: see _build/logs/shuffle.")
+    return 1 if failed else 0
 
 
 def _lock(root: Path) -> str:
