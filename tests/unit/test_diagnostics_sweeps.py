@@ -112,7 +112,7 @@ def test_bootstrap_against_scipy():
     ours = diagnostics.bootstrap(values, rng=np.random.default_rng(3), n_resamples=9999)
     theirs = stats.bootstrap(
         (values,), np.mean, method="percentile", n_resamples=9999,
-        rng=np.random.default_rng(4),
+        random_state=np.random.default_rng(4),  # the name that old versions know too
     ).confidence_interval  # fmt: skip
     assert ours.low == pytest.approx(theirs.low, abs=0.02)
     assert ours.high == pytest.approx(theirs.high, abs=0.02)
