@@ -69,7 +69,7 @@ def project(tmp_path) -> Path:
     python = venv / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{venv}/builder.py" "$@"\n')
     python.chmod(0o755)
-    environment.Environment(folder, venv).write_mark(**environment.wanted(folder))
+    environment.Environment(folder, venv).write_mark(**environment.wanted(folder, venv))
     return folder
 
 

@@ -82,7 +82,7 @@ def _borrow_environment(project: Path, venv: Path) -> None:
     wrapper = scripts / "python"
     wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     wrapper.chmod(0o755)
-    marks = environment.wanted(project)
+    marks = environment.wanted(project, venv)
     environment.Environment(project, venv).write_mark(**marks)
 
 
@@ -220,13 +220,34 @@ def test_a_foreign_folder_is_never_taken_for_the_environment(project, tmp_path):
     assert (foreign / "thesis.tex").exists()
 
 
-def test_the_environment_is_remade_when_the_lock_or_the_place_changes(project, tmp_path):
-    first = environment.wanted(project)
-    assert environment.wanted(project) == first
+def test_the_environment_is_remade_when_the_lock_or_its_place_changes(project, tmp_path):
+    venv = project / ".venv"
+    first = environment.wanted(project, venv)
+    assert environment.wanted(project, venv) == first
+    assert environment.wanted(project, tmp_path / "moved")["base"] != first["base"]
     (project / "requirements.lock").write_text("changed")
-    assert environment.wanted(project)["base"] != first["base"]
-    shutil.copytree(ROOT / "book" / "_tools", tmp_path / "b" / "book" / "_tools")
-    assert environment.wanted(tmp_path / "b")["base"] != first["base"]
+    assert environment.wanted(project, venv)["base"] != first["base"]
+
+
+def test_another_copy_of_the_project_takes_only_itself_into_an_environment(project, tmp_path):
+    """Two copies may share one by KLRL_VENV; it is not made anew each time they take turns."""
+    venv = tmp_path / "shared"
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    first, second = (environment.wanted(root, venv) for root in (project, copy))
+    assert first["base"] == second["base"]
+    assert first["project"] != second["project"]
+
+
+def test_an_environment_is_not_made_with_the_python_that_goes_with_it(tmp_path, monkeypatch):
+    env = environment.Environment(tmp_path, tmp_path / "venv")
+    asked = []
+    monkeypatch.setattr(environment, "logged", lambda command, *_, **__: asked.append(command[0]))
+    environment._create(env)
+    monkeypatch.setattr(sys, "executable", str(env.python))
+    environment._create(env)
+    assert asked == [asked[0], sys._base_executable]
+    assert asked[0] not in (str(env.python), env.python)
 
 
 def test_a_half_made_environment_is_not_taken_for_a_finished_one(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .console import Failure, logged, say, tail
 from .hashing import digest
+from .turns import turn
 
 MARK = "klrl-environment.json"  # lies in every environment made here, from its first moment
 
@@ -87,22 +88,28 @@ _NOT_PASSED_ON = {
 def ensure(root: Path) -> Environment:
     """Return the environment of the project in `root`, after making or completing it."""
     env = Environment(root, folder_of(root))
-    want, done = wanted(root), env.read_mark()
+    with turn(env.build / "environment"):
+        _complete(env, wanted(root, env.folder))
+    return env
+
+
+def _complete(env: Environment, want: dict[str, str]) -> None:
+    done = env.read_mark()
     if done.get("base") != want["base"] or not env.python.exists():
         _create(env)
-        _install_lock(env, root / "requirements.lock")
+        _install_lock(env, env.root / "requirements.lock")
         done = {"base": want["base"]}
         env.write_mark(**done)
     if done.get("project") != want["project"]:
         _install_project(env)
         env.write_mark(**(done | {"project": want["project"]}))
-    return env
 
 
-def wanted(root: Path) -> dict[str, str]:
-    """Return the marks of a complete environment for the project in `root`."""
-    base = digest(root, ["requirements.lock"], platform.python_version(), str(root))
-    return {"base": base, "project": digest(root, ["pyproject.toml"], base)}
+def wanted(root: Path, folder: Path) -> dict[str, str]:
+    """Return the marks of a complete environment in `folder` for the project in `root`."""
+    # An environment does not survive being moved.
+    base = digest(root, ["requirements.lock"], platform.python_version(), str(folder))
+    return {"base": base, "project": digest(root, ["pyproject.toml"], base, str(root))}
 
 
 def ensure_extra(env: Environment, name: str) -> None:
@@ -132,7 +139,9 @@ def _create(env: Environment) -> None:
     shutil.rmtree(env.folder, ignore_errors=True)
     env.folder.mkdir(parents=True)
     env.write_mark()  # from here on a broken environment is known as ours
-    command = [sys.executable, "-m", "venv", env.folder]
+    # What was started with the Python of this very environment has just removed it.
+    python = sys._base_executable if env.folder in Path(sys.executable).parents else sys.executable
+    command = [python, "-m", "venv", env.folder]
     if _uv():
         command.insert(3, "--without-pip")
     log = env.build / "logs" / "venv.log"
