@@ -18,6 +18,7 @@ from klrl_lite.equilibria import (
     rule_equilibria,
     token_fixed_point,
 )
+from klrl_lite.sweeps import sweep
 
 PARTS = ("rules", "loops", "geometry", "discovery", "prompts", "lengths")
 
@@ -284,8 +285,8 @@ def test_a_killed_run_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
 
     axes = {"seed": np.arange(3), "tau": np.arange(1.0, 5.0)}
     with pytest.raises(KeyboardInterrupt):
-        run.piece("test", cells, axes, 4, seed=1)
-    done = run.piece("test", cells, axes, 4, seed=1)
+        sweep(**run.piece("test", cells, axes, 4, seed=1))
+    done = sweep(**run.piece("test", cells, axes, 4, seed=1))
     assert calls == [4, 4, 4, 4]  # the first block was not made again
     monkeypatch.setattr(run, "CHECKPOINTS", tmp_path / "new")
-    np.testing.assert_array_equal(done["x"], run.piece("new", cells, axes, 4, seed=1)["x"])
+    np.testing.assert_array_equal(done["x"], sweep(**run.piece("new", cells, axes, 4, seed=1))["x"])

@@ -3,10 +3,12 @@
     python experiments/transformer/run.py              all parts, about ten minutes on one core
     python experiments/transformer/run.py rules loops  some of them
     python experiments/transformer/run.py --list       parts, and what of them is done
+    python experiments/transformer/run.py --workers 1  on one core; by default on all of them
+    python experiments/transformer/run.py --cluster tcp://HOST:8786      on a Dask cluster
 
 Needs PyTorch (`experiments/requirements-torch.txt`); the book does not. Finished pieces, none of
 them longer than a minute or so, are kept under _build/transformer: a run that was interrupted, also
-by kill -9, goes on where it stopped.
+by kill -9, goes on where it stopped. Each process trains the references for itself, on one thread.
 """
 
 import argparse
@@ -16,7 +18,9 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).resolve().parent
@@ -26,7 +30,7 @@ import numpy as np
 import parts
 import torch
 
-from klrl_lite.sweeps import sweep
+from klrl_lite.sweeps import SweepResult, command, print_progress, sweep_all
 
 CHECKPOINTS = Path(os.environ.get("KLRL_CHECKPOINTS", HERE.parents[1] / "_build")) / "transformer"
 #: Changing it makes all checkpoints stale: do so when anything that is run changes.
@@ -35,129 +39,103 @@ SEED = 2027
 N_SEEDS = 4
 
 
+class Part(NamedTuple):
+    """What is stored as it is, and the sweeps by the start of their results' names."""
+
+    axes: dict[str, np.ndarray]
+    pieces: dict[str, dict]
+
+
 def piece(name: str, cells, axes: dict, tile: int, seed: int | None = None) -> dict:
-    """One sweep with its checkpoint: `tile` runs are one tensor program, and one stored block."""
-    start, total = time.perf_counter(), int(np.prod([len(a) for a in axes.values()]))
-
-    def say(done: int, all_cells: int) -> None:
-        seconds = time.perf_counter() - start
-        print(f"{time.strftime('%H:%M:%S')}  {name}: {done} of {all_cells} runs, {seconds:.0f} s",
-              file=sys.stderr, flush=True)  # fmt: skip
-
+    """Arguments of one sweep: `tile` runs are one tensor program, and one stored block."""
+    total = int(np.prod([len(a) for a in axes.values()]))
     random = {} if seed is None else {"seed": [SEED, seed], "tile": tile}
-    return sweep(
-        timed(name, cells), axes, block=min(tile, total), checkpoint=CHECKPOINTS / name,
-        key=VERSION, progress=say, **random,
-    )  # fmt: skip
+    checkpoint = CHECKPOINTS / name
+    return {
+        "cells": cells, "axes": axes, "block": min(tile, total), "checkpoint": checkpoint,
+        "key": VERSION, **random,
+    }  # fmt: skip
 
 
-def timed(name: str, cells):
-    """Add the seconds of each call to a file: wall time over interruptions, reused pieces free."""
-    import functools
-
-    @functools.wraps(cells)
-    def call(**arguments):
-        start = time.perf_counter()
-        found = cells(**arguments)
-        path = CHECKPOINTS / "seconds" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before = float(path.read_text()) if path.is_file() else 0.0
-        path.write_text(str(before + time.perf_counter() - start))
-        return found
-
-    return call
-
-
-def flat(prefix: str, found: dict) -> dict:
-    return {f"{prefix}.{key}": value for key, value in found.items()}
-
-
-def rules() -> dict:
+def rules() -> Part:
     axes, seeds = parts.RULE_AXES, np.arange(N_SEEDS)
-    runs = len(parts.NAMES) * len(parts.TAU)
-    found = {"tau": parts.TAU, "steps_ref": parts.measured(2, (parts.Q,))[0, 0]}
-    found |= flat("expected", piece("rules-expected", parts.rule_cells("expected"), axes, runs))
-    found |= flat(
-        "sampled",
-        piece("rules-sampled", parts.rule_cells("sampled"), {"seed": seeds, **axes}, runs, seed=1),
+    runs, many = len(parts.NAMES) * len(parts.TAU), {"seed": seeds, **axes}
+    pairs = {"seed": seeds, "tau": parts.TAU}
+    return Part(
+        {"tau": parts.TAU, "steps_ref": parts.measured(2, (parts.Q,))[0, 0]},
+        {
+            "expected": piece("rules-expected", parts.rule_cells("expected"), axes, runs),
+            "sampled": piece("rules-sampled", parts.rule_cells("sampled"), many, runs, seed=1),
+            "ppo": piece("rules-ppo", parts.ppo_cells, pairs, len(parts.TAU) * N_SEEDS, seed=2),
+        },
     )
-    axes = {"seed": seeds, "tau": parts.TAU}
-    ppo = piece("rules-ppo", parts.ppo_cells, axes, len(parts.TAU) * N_SEEDS, seed=2)
-    return found | flat("ppo", ppo)
 
 
-def lengths() -> dict:
-    found = {"tau": parts.STEP_TAU}
+def lengths() -> Part:
+    found, pieces = {"tau": parts.STEP_TAU}, {}
     axes = {"rule": np.arange(len(parts.LONG_RULES)), "tau": parts.STEP_TAU}
     for n in parts.LONG_STEPS:
         tile = len(parts.STEP_TAU) * (1 if n == 4 else len(parts.LONG_RULES))
-        found |= flat(f"K{n}", piece(f"lengths-{n}", parts.long_cells(n), axes, tile))
+        pieces[f"K{n}"] = piece(f"lengths-{n}", parts.long_cells(n), axes, tile)
         found[f"K{n}.steps_ref"] = parts.measured(n, (parts.Q_LONG,))[0, 0]
-    return found
+    return Part(found, pieces)
 
 
-def loops() -> dict:
+def loops() -> Part:
     found = {"beta": parts.LOOP_BETA, "start_beta": parts.START_BETA}
     found["speed"] = np.array(parts.LOOP_SPEED)
     found["steps_ref"] = parts.measured(2, (parts.Q,))[0, 0]
     axes = {"group": parts.LOOP_GROUPS, "speed": parts.LOOP_SPEED}
-    found |= flat("expected", piece("loops-expected", parts.loop_cells(False), axes, 1))
-    found |= flat("sampled", piece("loops-sampled", parts.loop_cells(True), axes, 1, seed=3))
+    pieces = {
+        "expected": piece("loops-expected", parts.loop_cells(False), axes, 1),
+        "sampled": piece("loops-sampled", parts.loop_cells(True), axes, 1, seed=3),
+    }
     starts = {"beta": parts.START_BETA, "hot": np.arange(2)}
-    runs = 2 * len(parts.START_BETA)
+    runs, axes = 2 * len(parts.START_BETA), {"seed": np.arange(N_SEEDS), **starts}
     for group in parts.LOOP_GROUPS:
-        one = piece(f"starts-{group}-expected", parts.start_cells(group, False), starts, runs)
-        found |= flat(f"starts.{group}.expected", one)
-        axes = {"seed": np.arange(N_SEEDS), **starts}
-        cells = parts.start_cells(group, True)
-        many = piece(f"starts-{group}", cells, axes, runs * N_SEEDS, seed=4 + group)
-        found |= flat(f"starts.{group}.sampled", many)
-    return found
+        name, cells = f"starts-{group}-expected", parts.start_cells(group, False)
+        pieces[f"starts.{group}.expected"] = piece(name, cells, starts, runs)
+        name, cells = f"starts-{group}", parts.start_cells(group, True)
+        one = piece(name, cells, axes, runs * N_SEEDS, seed=4 + group)
+        pieces[f"starts.{group}.sampled"] = one
+    return Part(found, pieces)
 
 
-def geometry() -> dict:
-    found = {"tau": parts.GEOMETRY_TAU}
+def geometry() -> Part:
+    pieces = {}
     for i, optimizer in enumerate(parts.GEOMETRY):
         for j, samples in enumerate(parts.SAMPLES):
             axes = {"tau": parts.GEOMETRY_TAU, "seed": np.arange(1 if samples == "exact" else 2)}
             cells = parts.geometry_cells(optimizer, samples)
             runs = len(axes["tau"]) * len(axes["seed"])
             one = piece(f"geometry-{optimizer}-{samples}", cells, axes, runs, seed=200 + 10 * i + j)
-            found |= flat(f"{optimizer}.{samples}", one)
-    return found
+            pieces[f"{optimizer}.{samples}"] = one
+    return Part({"tau": parts.GEOMETRY_TAU}, pieces)
 
 
-def discovery() -> dict:
+def discovery() -> Part:
     found = {"p": parts.FIND_P, "tau": parts.FIND_TAU}
     found["steps_ref"] = parts.measured(2, tuple(np.sqrt(parts.FIND_P)))[:, 0]
     axes = {"p": parts.FIND_P, "tau": parts.FIND_TAU}
-    runs = len(parts.FIND_P) * len(parts.FIND_TAU)
-    found |= flat("expected", piece("discovery-expected", parts.find_cells(False), axes, runs))
-    axes = {"seed": np.arange(N_SEEDS), **axes}
-    return found | flat("sampled", piece("discovery", parts.find_cells(True), axes, runs, seed=6))
+    runs, many = len(parts.FIND_P) * len(parts.FIND_TAU), {"seed": np.arange(N_SEEDS), **axes}
+    expected = piece("discovery-expected", parts.find_cells(False), axes, runs)
+    sampled = piece("discovery", parts.find_cells(True), many, runs, seed=6)
+    return Part(found, {"expected": expected, "sampled": sampled})
 
 
-def prompts() -> dict:
-    found = {"tau": parts.PROMPT_TAU}
+def prompts() -> Part:
+    found, pieces = {"tau": parts.PROMPT_TAU}, {}
     axes = {"only": np.array([-1, 0, 3]), "tau": parts.PROMPT_TAU}
     runs = 3 * len(parts.PROMPT_TAU)
     for width, n_steps in ((32, 100), (32, 1000), (3, 1500)):
         name = f"w{width}.{n_steps}"
         shape = {"width": width, "n_prompts": 4}
         found[f"{name}.steps_ref"] = parts.measured(2, parts.PROMPT_Q, **shape)[0]
-        cells = parts.prompt_cells(width, n_steps)
-        found |= flat(name, piece(f"prompts-{name}", cells, axes, runs))
-    return found
+        pieces[name] = piece(f"prompts-{name}", parts.prompt_cells(width, n_steps), axes, runs)
+    return Part(found, pieces)
 
 
 PARTS = {f.__name__: f for f in (rules, loops, geometry, discovery, prompts, lengths)}
-
-
-def seconds_of(part: str) -> int:
-    """Wall time of all pieces of a part, over all interruptions."""
-    first = {"rules": ("rules",), "loops": ("loops", "starts")}.get(part, (part,))
-    folder = CHECKPOINTS / "seconds"
-    return round(sum(float(f.read_text()) for f in folder.iterdir() if f.name.startswith(first)))
 
 
 def small(key: str, array: np.ndarray) -> np.ndarray:
@@ -166,9 +144,10 @@ def small(key: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if "." in key and array.dtype.kind == "f" else array
 
 
-def save(part: str, found: dict) -> None:
+def save(part: str, axes: dict, done: Mapping[str, SweepResult]) -> None:
     """Write the table and the manifest, each in one move."""
-    path = HERE / f"{part}.npz"
+    results = {f"{name}.{key}": a for name, one in done.items() for key, a in one.items()}
+    found, path = axes | results, HERE / f"{part}.npz"
     with open(path.with_suffix(".part"), "wb") as file:
         np.savez_compressed(file, **{key: small(key, value) for key, value in found.items()})
     os.replace(path.with_suffix(".part"), path)
@@ -176,7 +155,7 @@ def save(part: str, found: dict) -> None:
     manifest = json.loads(target.read_text()) if target.is_file() else {"parts": {}}
     manifest["parts"][part] = {
         "date": time.strftime("%Y-%m-%d"),
-        "seconds": seconds_of(part),
+        "seconds": round(sum(one.seconds for one in done.values())),
         "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
@@ -196,20 +175,34 @@ def save(part: str, found: dict) -> None:
     os.replace(target.with_suffix(".part"), target)
 
 
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--list", action="store_true", help="show the parts and end")
-    parser.add_argument("--threads", type=int, default=1)
-    chosen = parser.parse_args()
-    torch.set_num_threads(chosen.threads)
-    if chosen.list:
+    command.add_options(parser)
+    options = parser.parse_args()
+    if options.list:
         for part in PARTS:
             print(f"{part:10s} {'recorded' if (HERE / f'{part}.npz').is_file() else 'not yet'}")
         return
-    for part in chosen.parts or PARTS:
-        save(part, PARTS[part]())
-        print(f"{time.strftime('%H:%M:%S')}  {part}: recorded", file=sys.stderr, flush=True)
+    torch.set_num_threads(1)
+    with command.chosen(options) as workers:
+        say(f"workers: {workers}; training the references")
+        chosen = {part: PARTS[part]() for part in options.parts or PARTS}
+        sweeps = {
+            f"{part} {name}": one for part, it in chosen.items() for name, one in it.pieces.items()
+        }
+        done = sweep_all(sweeps, workers=workers, progress=print_progress)
+    for name, result in done.items():
+        for file, reason in result.info.refused:
+            say(f"computed again: {name}, {file}, {reason}")
+    for part, it in chosen.items():
+        save(part, it.axes, {name: done[f"{part} {name}"] for name in it.pieces})
+        say(f"{part}: recorded")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Blocks of a sweep: their calls and random numbers, their size."""
 
 import inspect
+import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,12 +30,15 @@ class Block(NamedTuple):
         Found in the checkpoint.
     refused : tuple of str, or None
         File of the checkpoint that was not believed, and why.
+    seconds : float
+        What computing it took, also where it is reused.
     """
 
     start: int
     results: Results
     reused: bool
     refused: tuple[str, str] | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -66,19 +70,45 @@ class Plan:
     block: int
     store: Store | None = None
 
+    @property
+    def starts(self) -> range:
+        """First cells of the blocks."""
+        return range(0, self.grid.n_cells, self.block)
+
     def do(self, start: int) -> Block:
-        """Find or compute the block that begins with the cell `start`."""
-        stop = min(start + self.block, self.grid.n_cells)
+        """Find or compute the block that begins with the cell `start`, and store it."""
+        found, reason = self.find(start)
+        # Stored here, and not where blocks are gathered: what is finished is kept, whatever
+        # happens there.
+        return found if found is not None else self.keep(self.compute(start), reason)
+
+    def find(self, start: int) -> tuple[Block | None, str]:
+        """Find the block in the checkpoint; or None and why it is not there ('': no file)."""
         if self.store is None:
-            return Block(start, self._compute(start, stop), False, None)
-        found, reason = self.store.load(start, stop)
-        if found is not None:
-            return Block(start, found, True, None)
-        results = self._compute(start, stop)
-        # Here, and not where blocks are gathered: what is finished is kept, whatever happens there.
-        self.store.save(start, stop, results)
-        refused = (self.store.path(start, stop).name, reason) if reason else None
-        return Block(start, results, False, refused)
+            return None, ""
+        found, reason = self.store.load(start, self.stop(start))
+        if found is None:
+            return None, reason
+        return Block(start, found.results, True, None, found.seconds), ""
+
+    def compute(self, start: int) -> Block:
+        """Compute the block, without a look at the checkpoint."""
+        begun = time.perf_counter()
+        results = self._compute(start, self.stop(start))
+        return Block(start, results, False, None, time.perf_counter() - begun)
+
+    def keep(self, block: Block, reason: str = "") -> Block:
+        """Store a computed block; `reason` says why the file it replaces was not believed."""
+        if self.store is None:
+            return block
+        stop = self.stop(block.start)
+        self.store.save(block.start, stop, block.results, block.seconds)
+        refused = (self.store.path(block.start, stop).name, reason) if reason else None
+        return block._replace(refused=refused)
+
+    def stop(self, start: int) -> int:
+        """End of the block that begins with the cell `start`."""
+        return min(start + self.block, self.grid.n_cells)
 
     def _compute(self, start: int, stop: int) -> Results:
         if self.seed is None:

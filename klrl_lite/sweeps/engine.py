@@ -1,54 +1,23 @@
-"""The sweep as it is called, and what it reports."""
+"""The sweep as it is called, alone or several at once."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import _checks
-from .blocks import Plan, check_alike, takes_rng
+from .blocks import Plan, takes_rng
+from .gather import Gathered, SweepResult
 from .grid import identity, make_grid
-from .store import Results, Store
-from .workers import each
+from .store import Store
+from .workers import Pool, each
 
-
-class SweepInfo(NamedTuple):
-    """How a sweep was done.
-
-    Attributes
-    ----------
-    block, n_blocks : int
-        Cells of a block (the last one may be smaller), and number of blocks.
-    tile : int or None
-        Cells that share a random generator; None without a seed.
-    n_reused : int
-        Blocks found finished in the checkpoint.
-    refused : tuple of (str, str)
-        Files of the checkpoint that were computed again, and why: damaged, or of another sweep.
-    """
-
-    block: int
-    n_blocks: int
-    tile: int | None
-    n_reused: int
-    refused: tuple[tuple[str, str], ...]
-
-
-class SweepResult(dict[str, NDArray[Any]]):
-    """Results by name, arrays of shape (axis 1, axis 2, ..., ...), and `info`.
-
-    Examples
-    --------
-    >>> SweepResult({"kl": np.zeros(3)}, SweepInfo(3, 1, None, 0, ())).info.n_blocks
-    1
-    """
-
-    def __init__(self, results: Mapping[str, NDArray[Any]], info: SweepInfo) -> None:
-        super().__init__(results)
-        self.info = info
+#: Bytes that the calls may need at a time, if nothing else is asked for.
+MEMORY = 256.0 * 2**20
 
 
 def sweep(
@@ -58,8 +27,8 @@ def sweep(
     seed: int | Sequence[int] | None = None,
     block: int | None = None,
     tile: int = 512,
-    memory: float = 256 * 2**20,
-    workers: int = 1,
+    memory: float = MEMORY,
+    workers: int | Pool = 1,
     checkpoint: str | os.PathLike[str] | None = None,
     key: str = "",
     progress: Callable[[int, int], object] | None = None,
@@ -83,10 +52,12 @@ def sweep(
         Cells that share a random generator and, with a seed, are computed in one call.
     memory : float
         Bytes that the calls may need at a time, beside the results. Measured on one cell.
-    workers : int
+    workers : int or Pool
         Processes, one block each. `cells` must then be a function of a module or of a script (not
         of a notebook, nor inside another function), or a `functools.partial` of one; and the
-        script must guard its own doings by `if __name__ == "__main__":`.
+        script must guard its own doings by `if __name__ == "__main__":`. Or a pool of
+        `klrl_lite.sweeps.pools`: the cores of this machine, or a cluster; `cells` may then be any
+        function.
     checkpoint : path, optional
         Folder in which each finished block is kept. A second call goes on from there.
     key : str
@@ -126,9 +97,79 @@ def sweep(
     >>> sweep(cells, {"tau": [1.0, 2.0], "gap": [1.0, 2.0, 4.0]})["ratio"].tolist()
     [[1.0, 2.0, 4.0], [0.5, 1.0, 2.0]]
     """
-    grid, entropy = make_grid(axes), _entropy(seed)
-    tile, workers = _checks.count("tile", tile), _checks.count("workers", workers)
+    one = {"cells": cells, "axes": axes, "seed": seed, "block": block, "tile": tile}
+    one |= {"checkpoint": checkpoint, "key": key}
+    return sweep_all({"": one}, memory=memory, workers=workers, progress=progress)[""]
+
+
+def sweep_all(
+    sweeps: Mapping[str, Mapping[str, Any]],
+    *,
+    memory: float = MEMORY,
+    workers: int | Pool = 1,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, SweepResult]:
+    """Do several sweeps as if they were one, so that small ones keep many workers busy.
+
+    Parameters
+    ----------
+    sweeps : dict
+        Name -> arguments of `sweep`, by name: cells, axes, seed, block, tile, checkpoint, key. No
+        two may have the same checkpoint.
+    memory, workers, progress
+        As in `sweep`, for all of them together.
+
+    Returns
+    -------
+    dict
+        Name -> SweepResult, the same as `sweep` alone would return.
+
+    Raises
+    ------
+    ValueError
+        On a bad argument, of this function or of one of the sweeps.
+
+    Examples
+    --------
+    >>> def cells(tau):
+    ...     return {"rate": 1 / tau}
+    >>> found = sweep_all({name: {"cells": cells, "axes": {"tau": [t]}} for name, t in
+    ...                    (("cold", 0.5), ("hot", 2.0))})
+    >>> found["cold"]["rate"].tolist(), found["hot"]["rate"].tolist()
+    ([2.0], [0.5])
+    """
+    if isinstance(workers, int | float | np.number) or not callable(workers):
+        workers = _checks.count("workers", workers)
     memory = float(_checks.number("memory", memory, above=0.0))
+    if not isinstance(sweeps, Mapping) or not all(isinstance(s, Mapping) for s in sweeps.values()):
+        raise ValueError(f"sweeps must be a dict of dicts of arguments; got {sweeps!r}")
+    folders = [Path(s["checkpoint"]).resolve() for s in sweeps.values() if s.get("checkpoint")]
+    if twice := {str(folder) for folder in folders if folders.count(folder) > 1}:
+        raise ValueError(f"sweeps must have checkpoints of their own; got {min(twice)!r} twice")
+    share = memory / (workers if isinstance(workers, int) else workers.sharing)
+    gathered = [Gathered(_plan(**arguments, memory=share)) for arguments in sweeps.values()]
+    done, total = 0, sum(one.plan.grid.n_cells for one in gathered)
+    for place, block in each([one.plan for one in gathered], workers, memory):
+        done += gathered[place].take(block)
+        if progress is not None:
+            progress(done, total)
+    return {name: one.result() for name, one in zip(sweeps, gathered, strict=True)}
+
+
+def _plan(
+    cells: Callable[..., Any],
+    axes: Mapping[str, ArrayLike],
+    *,
+    memory: float,
+    seed: int | Sequence[int] | None = None,
+    block: int | None = None,
+    tile: int = 512,
+    checkpoint: str | os.PathLike[str] | None = None,
+    key: str = "",
+) -> Plan:
+    """Check the arguments of a sweep, and decide on its blocks."""
+    grid, entropy = make_grid(axes), _entropy(seed)
+    tile = _checks.count("tile", tile)
     if not isinstance(key, str):
         raise ValueError(f"key must be a string; got {key!r}")
     if not callable(cells):
@@ -139,29 +180,13 @@ def sweep(
     if block is not None:
         block = _checks.count("block", block)
     elif store is None or (block := store.block_size()) is None:
-        block = Plan(cells, grid, entropy, tile, 1).cells_that_fit(memory / workers)
+        block = Plan(cells, grid, entropy, tile, 1).cells_that_fit(memory)
     if entropy is not None:
         block = -(-block // tile) * tile
     block = min(block, grid.n_cells)
     if store is not None:
         store.save_block_size(block)
-    plan, starts = Plan(cells, grid, entropy, tile, block, store), range(0, grid.n_cells, block)
-    flat: Results = {}
-    done, n_reused, refused = 0, 0, []
-    for start, part, reused, doubt in each(plan, starts, workers, memory):
-        flat = flat or {n: np.empty((grid.n_cells, *a.shape[1:]), a.dtype) for n, a in part.items()}
-        check_alike(part, flat)
-        for name, array in part.items():
-            flat[name][start : start + block] = array
-        n_reused += reused
-        refused += [doubt] if doubt else []
-        done += min(block, grid.n_cells - start)
-        if progress is not None:
-            progress(done, grid.n_cells)
-    results = {name: a.reshape(*grid.shape, *a.shape[1:]) for name, a in flat.items()}
-    own_tile = None if entropy is None else tile
-    info = SweepInfo(block, len(starts), own_tile, n_reused, tuple(sorted(refused)))
-    return SweepResult(results, info)
+    return Plan(cells, grid, entropy, tile, block, store)
 
 
 def _entropy(seed: ArrayLike | None) -> list[int] | None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from zipfile import BadZipFile
 from zlib import error as ZlibError
 
@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 
 Results = dict[str, NDArray[Any]]
 _HEADER, _PREFIX = "sweep", "cells."
+
+
+class Stored(NamedTuple):
+    """What a file holds: the results of a block, and the seconds that computing them took."""
+
+    results: Results
+    seconds: float
 
 
 class Store:
@@ -33,10 +40,10 @@ class Store:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = Store(folder, "this sweep")
-    ...     store.save(0, 2, {"kl": np.array([0.5, 0.25])})
+    ...     store.save(0, 2, {"kl": np.array([0.5, 0.25])}, 1.5)
     ...     found, reason = store.load(0, 2)
-    >>> found["kl"].tolist(), reason
-    ([0.5, 0.25], '')
+    >>> found.results["kl"].tolist(), found.seconds, reason
+    ([0.5, 0.25], 1.5, '')
     """
 
     def __init__(self, folder: str | os.PathLike[str], sweep_id: str) -> None:
@@ -49,14 +56,15 @@ class Store:
         """File of the block of cells start..stop-1."""
         return self.folder / f"cells-{start:010d}-{stop:010d}.npz"
 
-    def save(self, start: int, stop: int, results: Results) -> None:
+    def save(self, start: int, stop: int, results: Results, seconds: float = 0.0) -> None:
         """Write a block; a reader sees the whole file or none."""
-        header = {"sweep": self.sweep_id, "start": start, "stop": stop, "digest": _digest(results)}
+        header = {"sweep": self.sweep_id, "start": start, "stop": stop}
+        header |= {"digest": _digest(results), "seconds": seconds}
         arrays = {_PREFIX + name: array for name, array in results.items()}
         arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
         self._replace(self.path(start, stop), lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
-    def load(self, start: int, stop: int) -> tuple[Results | None, str]:
+    def load(self, start: int, stop: int) -> tuple[Stored | None, str]:
         """Return a stored block; or None and why not ('' if there is no file)."""
         path = self.path(start, stop)
         if not path.exists():
@@ -68,7 +76,7 @@ class Store:
                 names = [name for name in file.files if name != _HEADER]
                 results = {name.removeprefix(_PREFIX): file[name] for name in names}
                 found = (header["sweep"], header["start"], header["stop"])
-                digest = header["digest"]
+                digest, seconds = header["digest"], float(header.get("seconds", 0.0))
         # Whatever stands in a damaged file: it is computed again, not trusted and not fatal.
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, ZlibError) as error:
             return None, f"unreadable: {type(error).__name__}"
@@ -78,7 +86,7 @@ class Store:
             return None, "of another sweep: other axes, seed, tile or key"
         if digest != _digest(results):
             return None, "damaged: its digest does not match"
-        return results, ""
+        return Stored(results, seconds), ""
 
     def block_size(self) -> int | None:
         """Block size with which this sweep was begun, None if it was not."""

@@ -28,6 +28,9 @@ def module_name(path):
 
 
 def load(path):
+    if path.stem == "pools":
+        for name in ("joblib", "distributed"):
+            pytest.importorskip(name)
     if "labs" in path.parts:
         pytest.importorskip("ipywidgets")
     if {"plots", "explore", "labs"} & set(path.parts):

@@ -23,6 +23,7 @@ LAYERS = (
 ANSWERS = {"gibbs", "problems", "flow", "thresholds", "equilibria"}
 #: Beside NumPy, SciPy and the standard library: where, and whether only inside functions.
 THIRD_PARTY = {
+    "sweeps": {"joblib (lazy)", "distributed (lazy)", "cloudpickle (lazy)"},
     "plots": {"matplotlib"},
     "diagnose": {"matplotlib (lazy)"},
     "verdicts": {"yaml (lazy)"},
