@@ -160,10 +160,16 @@ def _judge(report: Report, runs: list[Run], is_trl: bool) -> None:
     best = report.fits[0].p_ref
     named = len(report.families) == 1 and len(best) == 1
     if began and named and not began[1] / 1.5 <= best[0] <= began[2] * 1.5:
-        messages.append(Message(
-            "doubt", f"the runs began at a success of {began[0]:.2g}, but the best law needs a "
-            f"support of {best[0]:.2g}: another law may be at work.", "Measure the reference "
-            "and give --p-ref (if the runs did not start from it, that settles it)."))  # fmt: skip
+        said = f"the runs began at a success of {began[0]:.2g}, "
+        if options.p_ref is None:
+            messages.append(Message(
+                "doubt", f"{said}but the best law needs a support of {best[0]:.2g}: another law "
+                "may be at work.", "Measure the reference and give --p-ref (if the runs did not "
+                "start from it, that settles it)."))  # fmt: skip
+        else:
+            messages.append(Message(
+                "note", f"{said}not at the support that was given.",
+                "The first entry may cover several updates already."))  # fmt: skip
     if len(prompts) == 1 and len(np.unique(beta)) > 1:
         fit = thresholds.fit_crossing(beta, success, n)
         if fit.converged and fit.tau * fit.log_odds > 1e-3:

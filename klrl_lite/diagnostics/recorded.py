@@ -11,8 +11,22 @@ from .._types import Array
 
 
 @cache
-def _folder(experiment: str) -> Path:
-    """Find the folder of an experiment beside the package or above the current folder."""
+def folder_of(experiment: str) -> Path:
+    """Find the folder of an experiment beside the package or above the current folder.
+
+    Parameters
+    ----------
+    experiment : str
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> folder_of("transformer").name
+    'transformer'
+    """
     for root in (Path(__file__).resolve().parents[2], Path.cwd(), *Path.cwd().parents):
         folder = root / "experiments" / experiment
         if (folder / "manifest.json").is_file():
@@ -40,7 +54,7 @@ def recorded(name: str, experiment: str = "phase_plane") -> dict[str, Array]:
     >>> planes["tau"].shape, planes["drawn.ppo.success"].shape
     ((64,), (32, 64, 16))
     """
-    with np.load(_folder(experiment) / f"{name}.npz", allow_pickle=False) as file:
+    with np.load(folder_of(experiment) / f"{name}.npz", allow_pickle=False) as file:
         return {key: file[key].astype(np.float64) for key in file.files}
 
 
@@ -56,4 +70,4 @@ def manifest(experiment: str = "phase_plane") -> dict[str, Any]:
     >>> manifest()["command"]
     'python experiments/phase_plane/run.py'
     """
-    return json.loads((_folder(experiment) / "manifest.json").read_text(encoding="utf-8"))
+    return json.loads((folder_of(experiment) / "manifest.json").read_text(encoding="utf-8"))
