@@ -74,7 +74,7 @@ def test_a_row_with_mean_signals_is_the_same_again(phase_plane, name, row):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "row"), [("grpo", 45), ("ppo", 51)])
+@pytest.mark.parametrize(("name", "row"), [("grpo", 45), ("ppo", 51), ("trpo", 41)])
 def test_a_sampled_row_is_the_same_again(phase_plane, name, row):
     again = phase_plane.plane_row(name, row)["success"]
     kept = recorded("planes")[f"drawn.{name}.success"][row // 2]
