@@ -79,6 +79,7 @@ def explorables(app: Sphinx, source: str, base: str) -> Iterator[nodes.Node]:
     for number, node in enumerate(found, 1):
         description = json.loads(SPEC.search(node.astext())[1])["description"]
         sentence = re.split(r"(?<=[.:?])\s", description)[0]
+        sentence = re.sub(r":$", ".", sentence)
         yield item("To move", f"{base}#explorable-{number}", [nodes.Text(sentence)])
 
 

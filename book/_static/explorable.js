@@ -39,7 +39,7 @@
 
   // Vega-Lite fits a single view to its container, but not views stacked on one another, and it
   // knows nothing of pictures whose shape must be kept (usermeta.aspect = height / width).
-  const AXIS = 76; // room for the axis beside a view
+  const AXIS = 80; // room for the axis beside a view
   function fit(spec, width) {
     for (const view of spec.vconcat || []) {
       view.width = Math.max(200, Math.min(640, width - AXIS));

@@ -1,4 +1,5 @@
-// What is wider than its frame scrolls sideways; here it can be scrolled with the keyboard as well.
+// A formula that is a little too wide for its line is set a little smaller. What is still wider than
+// its frame scrolls sideways; here it can be scrolled with the keyboard as well.
 (function () {
   "use strict";
 
@@ -14,7 +15,27 @@
     );
   }
 
+  const SMALLEST = 0.8; // of the usual size: on a phone that is the size of the text
+
+  function shrink() {
+    const formulas = [...document.querySelectorAll("mjx-container[display='true']")].filter(
+      (formula) => formula.clientWidth > 0, // not in a closed fold
+    );
+    for (const formula of formulas) {
+      formula.__size ||= formula.style.fontSize; // by MathJax, in per cent
+      formula.style.fontSize = formula.__size;
+    }
+    // All are measured before one is changed: the page is laid out twice and not once for each.
+    const shares = formulas.map((formula) => formula.clientWidth / formula.scrollWidth);
+    formulas.forEach((formula, i) => {
+      if (shares[i] < 1 && shares[i] > SMALLEST - 0.02) {
+        formula.style.fontSize = `${parseFloat(formula.__size) * Math.max(SMALLEST, shares[i] - 0.02)}%`;
+      }
+    });
+  }
+
   function mark() {
+    shrink();
     for (const frame of document.querySelectorAll(`${FRAMES}, ${FRAMES_TOO}`)) {
       if (scrolls(frame)) {
         frame.tabIndex = 0;

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .console import Failure, logged, say, tail
 
-SETS = ("requirements", "requirements-browser")
+SETS = ("requirements", "requirements-browser", "requirements-mutation")
 HEADER = """\
 # Exact versions and hashes of what {source} asks for, on every system and Python >= 3.11.
 # Made by `python run.py lock`; do not edit.

@@ -110,7 +110,7 @@ def _params(n_p, n_tau, log_p, log_tau, found):
         {
             "name": "readout",
             "expr": "['p = ' + format(p_here, '.2~g') + ', τ = ' + format(tau_here, '.2f')"
-            " + ', τ_c = ' + format(tau_c, '.2f'),"
+            " + ', critical ' + format(tau_c, '.2f'),"
             " 'success: measured ' + format(seen, '.3f') + ', predicted ' + format(gibbs, '.3f')]",
         },
     ]  # fmt: skip

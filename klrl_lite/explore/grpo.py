@@ -105,7 +105,7 @@ def _params():
             "name": "readout",
             "expr": "['Gibbs: success ' + format(gibbs, '.3f') + ';  mean only: '"
             " + format(mean_only, '.3f'),"
-            " 'std, large groups: ' + (rests ? format(low, '.3f') : 'none, runs away to 1')"
+            " 'std, large groups: ' + (rests ? format(low, '.3f') : 'runs to 1')"
             " + '  (jump at β = ' + format(beta_s, '.3f') + ')']",
         },
     ]  # fmt: skip
@@ -177,7 +177,10 @@ def _balance(table):
             "scale": {"domain": [-14, 10], "nice": False},
             "axis": {"values": [-12, -8, -4, 0, 4, 8]},
         },
-        "y": {"title": "price paid (black), pull / β", "scale": {"domain": [0, 16], "nice": False}},
+        "y": {
+            "title": "price paid (straight), pull / β",
+            "scale": {"domain": [0, 16], "nice": False},
+        },
     }
 
     def line(kind, y, width=2.5):

@@ -52,7 +52,7 @@ def sharpening_chart() -> Chart:
             },
         },
         slider("q", "support of one step, q ", 0.01, 0.45, 0.005, 0.06),
-        slider("ratio", "temperature τ / τ_line ", 0.6, 1.6, 0.005, 1.0),
+        slider("ratio", "temperature over the line's ", 0.6, 1.6, 0.005, 1.0),
         slider("k", "steps K ", 10, 200, 10, 50),
         {
             "name": "line",
@@ -75,10 +75,10 @@ def sharpening_chart() -> Chart:
         {"name": "gain", "expr": f"two ? k * ({_height('high')} - {_height('low')}) : 0"},
         {
             "name": "readout",
-            "expr": "['τ = ' + format(tau, '.3f') + ' δ, where τ_line = ' + format(line, '.3f')"
+            "expr": "['τ = ' + format(tau, '.3f') + ' δ; the line is at ' + format(line, '.3f')"
             " + ' δ', two ? 'two hills, m = ' + format(low, '.3f') + ' and ' + format(high, '.3f')"
-            " + ': the right one weighs exp(' + format(gain, '.1f') + ') as much'"
-            " : 'one hill, m = ' + format(low, '.3f')]",
+            " : 'one hill, m = ' + format(low, '.3f'),"
+            " two ? 'the right one weighs exp(' + format(gain, '.1f') + ') as much' : ' ']",
         },
     ]
     hill = {"type": "point", "filled": True, "size": 90, "color": COLORS["gibbs"]}

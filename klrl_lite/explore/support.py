@@ -117,7 +117,7 @@ def support_chart() -> Chart:
     }  # fmt: skip
     rows = [{"i": i} for i in range(_N)]
     prompts = {
-        "title": "success on each prompt after training, tilted (black) or lost (magenta)",
+        "title": "each prompt after training; magenta: lost",
         "width": 400,
         "height": 110,
         "data": {"values": rows},

@@ -16,7 +16,7 @@ def threshold_chart() -> Chart:
         {"name": "success", "expr": f"1 / (1 + exp({log_odds} - 1 / tau))"},
         {
             "name": "readout",
-            "expr": "['τ = ' + format(tau, '.3f') + ', threshold τ_c = ' + format(tau_c, '.3f')"
+            "expr": "['τ = ' + format(tau, '.3f') + ', threshold ' + format(tau_c, '.3f')"
             " + ':', 'right with probability ' + format(success, '.4f')"
             " + (success > 0.5 ? ', the reward decides' : ', the reference decides')]",
         },
@@ -46,7 +46,7 @@ def threshold_chart() -> Chart:
     energy = "tau * (datum.s * log(datum.s / p) + (1 - datum.s) * log((1 - datum.s) / (1 - p)))"
     lowest = "-tau * log(1 - p + p * exp(1 / tau))"
     landscape = {
-        "title": "free energy of a policy that is right with probability s",
+        "title": "free energy of a policy with success s",
         "width": 420,
         "height": 150,
         "data": {"sequence": {"start": 0.001, "stop": 1, "step": 0.002, "as": "s"}},

@@ -60,9 +60,9 @@ def two_kls_chart(problem: Problem, log_start: Array) -> Chart:
         {"name": "steps_implicit", "expr": f"ceil(log(1 / {SHRINK}) / log(1 + product) - 1e-9)"},
         {
             "name": "readout",
-            "expr": "'end point: best answer ' + format(success, '.3f') + '; steps to it: '"
+            "expr": "['end point: best answer ' + format(success, '.3f'), 'steps to it: '"
             " + (isFinite(steps) ? format(steps, 'd') : 'never arrives')"
-            " + ' (implicit: ' + format(steps_implicit, 'd') + ')'",
+            " + ' (implicit: ' + format(steps_implicit, 'd') + ')']",
         },
     ]
     return Chart(

@@ -74,8 +74,9 @@ def orders(steps: Array, remainder: Array, etas: Array, distance: Array) -> None
             (etas, distance, "mirror", 1, "a run of fixed time: first order"),
         ):
             ax.loglog(x, y, color=COLORS[role], ls=LINES[role], marker="o", ms=4)
-            line = y[0] * (np.asarray(x) / x[0]) ** order
-            ax.loglog(x, line, color=COLORS["reference"], lw=0.8, ls=":")
+            far = np.array([0.55 * x[0], 1.8 * x[-1]])  # the marks lie on it: it shows beyond them
+            line = y[0] * (far / x[0]) ** order
+            ax.loglog(far, line, color=COLORS["reference"], lw=0.8, ls=":")
             middle = x[len(x) // 2], y[len(x) // 2]
             label_line(ax, *middle, text, COLORS[role], dx=-8, dy=8, ha="right")
         ax.set(xlabel=r"step size $\eta$", ylabel="distance to the flow")
@@ -160,7 +161,7 @@ def same_curve(problem: Problem, tau: float, times: Array) -> None:
                         ha="right", fontsize=9, color=COLORS["reference"],
                     )  # fmt: skip
         draw.mark(ax, np.exp(problem.log_ref), r"$\pi_{\mathrm{ref}}$", dx=-4, dy=8)
-        draw.mark(ax, star, r"$\pi^*$", marker="*", size=150, dx=12, dy=0)
+        draw.mark(ax, star, r"$\pi^*$", marker="*", size=150, dx=22, dy=-3)
         ax.legend(loc="upper left", handletextpad=0.2)
 
 
@@ -212,5 +213,5 @@ def bent(problem: Problem, tau: float, exact: Array, plain: Array, saturated: Ar
             xy = draw.to_plane(path)
             ax.plot(*xy.T, color=COLORS[role], ls=LINES[role], label=name)
         draw.mark(ax, exact[0], "start", dx=9, dy=-9)
-        draw.mark(ax, star, r"$\pi^*$", marker="*", size=150, dx=10, dy=0)
+        draw.mark(ax, star, r"$\pi^*$", marker="*", size=150, dx=16, dy=6)
         ax.legend(loc="upper left")

@@ -134,7 +134,7 @@ def three_fates(problem: Problem, tau: float, theta0: float) -> None:
         for role in ("sampled", "flow", "ppo", "grpo", "class"):
             ax.plot(*draw.to_plane(paths[role]).T, **looks[role])
         draw.mark(ax, np.exp(problem.log_ref), r"$\pi_{\mathrm{ref}}$", marker="s", dx=-24, dy=4)
-        draw.mark(ax, paths["class"][0], "start", dx=9, dy=3)
+        draw.mark(ax, paths["class"][0], "start", dx=20, dy=3)
         draw.mark(ax, star, "", marker="*", size=190)
         x, y = draw.to_plane(star)
         label_line(ax, x, y, "target", COLORS["gibbs"], dx=2, dy=-19, ha="center")

@@ -63,8 +63,8 @@ def geometry(
                 ax.plot(*xy.T, color=COLORS[role], ls=LINES[role], lw=width, marker="o", ms=3)
                 if role == "euclid" and stuck[j]:
                     ax.plot(*xy[-1], "X", color=COLORS[role], ms=10)
-            draw.mark(ax, np.exp(log_start), "start", dx=6, dy=6)
-            draw.mark(ax, target, r"$\pi^*$", marker="*", size=130)
+            draw.mark(ax, np.exp(log_start), "start", dx=-34, dy=6)  # where no path goes
+            draw.mark(ax, target, r"$\pi^*$", marker="*", size=130, dx=-20, dy=7)
             ax.set_title(title, y=1.05)
 
 

@@ -242,7 +242,7 @@ def reference(problem: Problem, tau: float, paths: Sequence[Array], tilts: Array
         draw.contours(ax, above_best, [0.005, 0.02, 0.06, 0.15, 0.3, 0.5])
         ax.plot(*draw.to_plane(tilts).T, color=COLORS["mirror"], marker="o", ms=3, lw=1.6)
         for path, text, height, place in (
-            (paths[0], "PPO with\nthe reference", 0.27, (0.93, 0.36)),
+            (paths[0], "PPO with\nthe reference", 0.27, (0.99, 0.36)),
             (paths[1], "PPO without", 0.66, (0.80, 0.66)),
         ):
             xy = draw.to_plane(path)

@@ -1,5 +1,6 @@
 """Tables of the scoreboard, for a notebook to show."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -32,7 +33,8 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th{_CELL}>{escape(h)}</th>" for h in self.headings)
+        named = (re.sub(r"_(\w)", r"<sub>\1</sub>", escape(h)) for h in self.headings)
+        head = "".join(f"<th{_CELL}>{name}</th>" for name in named)
         body = "".join(
             "<tr>" + "".join(self._cell(i, cell) for i, cell in enumerate(row)) + "</tr>"
             for row in self.rows

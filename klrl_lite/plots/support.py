@@ -66,7 +66,7 @@ def fates(p_ref: Array, ends: Mapping[str, Array]) -> None:
         for name, end in ends.items():
             role, marker = looks[name]
             ax.plot(p_ref, end, marker, color=COLORS[role], ms=4, label=name, alpha=0.8)
-        ax.text(2e-5, 3.2e-5, "as before", rotation=33, color=COLORS["reference"])
+        ax.text(1.2e-5, 3.2e-5, "as before", rotation=35, color=COLORS["reference"])
         ax.text(3e-4, 8e-7, "lost", fontsize=12)
         ax.set(xscale="log", yscale="log", xlim=(low, 1.3), ylim=(low / 4, 2))
         ax.set(xlabel="success before training", ylabel="success after")

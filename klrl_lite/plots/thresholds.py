@@ -64,7 +64,7 @@ def anatomy(p_ref: float = 1e-3, gap: float = 1.0, level: float = 0.1) -> None:
         bottom.plot(peak.tau, peak.height, "s", color=COLORS["gibbs"])
         top_of_peak = (peak.tau, peak.height)
         text = "peak, colder than $\\tau_c$"
-        bottom.annotate(text, top_of_peak, (14, -3), textcoords="offset points")
+        bottom.annotate(text, top_of_peak, (24, -3), textcoords="offset points")
         bottom.axvline(tau_c, color=COLORS["reference"], ls=":", lw=1.2)
         bottom.set(xlabel=r"temperature $\tau$", ylabel=r"heat capacity $C$", ylim=(0, None))
 

@@ -113,9 +113,9 @@ def regions(
         beads = draw.to_plane(np.exp(iterate(natural, log_start, n_steps)))
         right.plot(*beads.T, "x", color=COLORS["gibbs"], ms=7, mew=1.5, zorder=6)
         left.legend(loc="upper right", bbox_to_anchor=(1.08, 0.98))
-        draw.mark(right, np.exp(log_start), "start", dx=8, dy=4)
+        draw.mark(right, np.exp(log_start), "start", dx=10, dy=-7)
         target = np.exp(gibbs.log_gibbs(ref, reward, tau))
-        draw.mark(right, target, r"$\pi^*$", marker="*", size=130, dx=9, dy=2)
+        draw.mark(right, target, r"$\pi^*$", marker="*", size=130, dx=22, dy=6)
         right.set_title("a run", y=0.92)
 
 
@@ -257,6 +257,6 @@ def runs(away: Array, radius: float) -> None:
             ls = (0, (1, 1)) if role == "gibbs" else LINES[role]
             ax.semilogy(k[:stop], y[:stop], color=COLORS[role], ls=ls, lw=1.6, label=name)
         ax.axhline(radius / 3, color=COLORS["reference"], ls=":", lw=1)
-        label_line(ax, k[-1], radius / 3, r"$\delta/3$", COLORS["reference"], dx=3, dy=-3)
+        label_line(ax, k[-1], radius / 3, r"$\delta/3$", COLORS["reference"], dx=16, dy=3)
         ax.set(xlabel="updates", ylabel=r"KL($\pi_k$||$\pi^*$)", ylim=(1e-8, None))
         ax.legend(loc="lower left", bbox_to_anchor=(0.08, 0.0))

@@ -133,8 +133,8 @@ def coefficients() -> None:
                 h = (values[name], slopes[name], values[name] + slopes[name])[i]
                 role, style = styles[name]
                 ax.plot(d, h, color=COLORS[role], ls=style, lw=2.4 - 0.3 * (name == "k_1"))
-                label_line(ax, 2.7, h[-1] + 2.2 * ends[i][name], f"${name}$", COLORS[role],
-                           va="center")  # fmt: skip
+                place = min(h[-1] + 2.2 * ends[i][name], 5.0)  # of a curve that leaves the frame
+                label_line(ax, 2.7, place, f"${name}$", COLORS[role], va="center")
             ax.set(title=title, ylim=(-3.1, 5.4), xlim=(-2.6, 3.1), ylabel="coefficient $h$")
         axes[2].set(xlabel=r"$d = \log(\pi/\pi_{\mathrm{ref}})$")
         aside = "$k_2$, $k_3$: answers that lost mass\nare charged, and lose more"

@@ -21,10 +21,8 @@ PICTURES = {".png", ".svg", ".jpg", ".webp"}
 PACKED = {".png", ".woff", ".woff2", ".jpg", ".webp"}  # nothing to gain from compressing again
 LEDGER_LIMIT = 600 * KIB  # every claim and every check on one page
 # Layout shift as browsers measure it: the share of the screen that moved times how far it moved;
-# 0.1 is what is commonly called good. Chapters stay below 0.03. A table on a phone moves when the
-# theme puts it into a frame that scrolls: 0.12 for the page of notation.
-LARGEST_SHIFT = 0.15
-LARGEST_SHIFT_OF_A_CHAPTER = 0.05
+# 0.1 is what is commonly called good. Most pages stay below 0.03.
+LARGEST_SHIFT = 0.05
 WATCH_SHIFTS = """() => {
   window.__shifts = [];
   new PerformanceObserver(list => {
@@ -65,5 +63,4 @@ def test_first_load(browser, site, name):
         limit = LEDGER_LIMIT if name == "book/ledger" else LIMIT_WITHOUT_FIGURES
         assert rest < limit, sorted((compressed(f) // KIB, f.name) for f in files)
         assert rest + pictures < LIMIT, sorted((compressed(f) // KIB, f.name) for f in files)
-        chapter = name.removeprefix("book/")[:2].isdigit()
-        assert shift < (LARGEST_SHIFT_OF_A_CHAPTER if chapter else LARGEST_SHIFT)
+        assert shift < LARGEST_SHIFT

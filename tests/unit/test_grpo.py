@@ -8,7 +8,8 @@ from klrl_lite.algorithms import run
 from klrl_lite.algorithms.base import PolicyState
 from klrl_lite.algorithms.grpo import group_signal, grpo
 from klrl_lite.algorithms.ppo import ppo
-from klrl_lite.policies import autoregressive, tabular
+from klrl_lite.plots.grpo import ladder_runs
+from klrl_lite.policies import autoregressive, sequences, tabular
 from klrl_lite.signals import KL_TERMS, exact, grouped_expected
 
 LOG_REF = np.log([0.4, 0.3, 0.2, 0.1])
@@ -217,6 +218,20 @@ def test_group_signal_reads_the_state_and_nothing_else():
     other = PolicyState(simplex.tilt(LOG_REF, [0.0, 1.0, 0.0, 0.0]))
     worth = REWARD - 0.5 * (other.log_pi - LOG_REF)
     np.testing.assert_allclose(shaped(other).gain, grouped_expected(other.log_pi, worth, 4).gain)
+
+
+def test_ladder_counts_every_pass_through_the_network():
+    net, rng = autoregressive(3, 4), np.random.default_rng(0)
+    theta = net.init(rng=rng, batch=(2,))
+    reward = (sequences(3).sum(axis=-1) >= 2).astype(float)
+    found = ladder_runs(
+        net, theta, net.log_prob(theta), reward, 0.4, batch=16, group_size=4, rng=rng
+    )
+    cost = {name: answers for name, (*_, answers) in found.items()}
+    # Each epoch is one pass forward and one back, and one more to see where it has led.
+    assert cost["TRPO"] > cost["PPO"]  # a product with the Fisher matrix is two passes
+    del cost["TRPO"]
+    assert cost == {"mirror": 8, "PPO": (2 * 4 + 1) * 16, "GRPO": (2 + 1) * 16}
 
 
 BAD = {

@@ -78,3 +78,27 @@ def test_a_table_can_be_read_without_a_page():
     assert repr(table).splitlines()[1] == "one    ✓ 1"
     assert "a &lt;b" in table._repr_html_()
     assert ">three</th>" in table._repr_html_()
+
+
+def test_each_question_has_its_own_number():
+    """Every array is another one, and so is every quarter and every temperature in it."""
+    board = made_up()
+    marks = {}
+    for count, key in enumerate(k for k in board if "success" not in k and k != "x"):
+        marks[key.split(".")[-1]] = value = 2.0 + count
+        board[key] = np.full(board[key].shape, value)
+        board[key][:6] *= 3.0
+        board[key][7:] *= 5.0
+        if board[key].ndim == 3:
+            board[key][..., 1:] *= 7.0
+    found = score(board, "tabular", "ppo", rng=np.random.default_rng(1))
+    expected = {
+        "above": marks["above_drawn"], "above_exact": marks["above_expected"],
+        "length": marks["length_drawn"] / marks["way"], "spent": marks["spent_drawn"],
+        "off": marks["off_drawn"], "first": marks["first_drawn"],
+        "cosine": marks["align_drawn"], "cosine_exact": marks["align_exact"],
+        **{g: marks[f"gap_{g}"] / marks["gap_ideal"] for g in ("geometric", "bias", "noise")},
+        **{f"end_{g}": marks[f"end_{g}"] / marks["way"] for g in ("geometric", "bias", "noise")},
+    }  # fmt: skip
+    assert expected.keys() == set(QUESTIONS) - {"crossing", "crossing_exact"}
+    assert {k: found[k].estimate for k in expected} == pytest.approx(expected)
