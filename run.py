@@ -16,7 +16,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "book"))
 
-from _tools import checks, environment, formats, locks, matrix, reproduce, site_build, tasks
+from _tools import (
+    checks,
+    environment,
+    formats,
+    locks,
+    matrix,
+    mutants,
+    reproduce,
+    site_build,
+    tasks,
+)
 from _tools.console import Failure, cause, say
 
 DESCRIPTION = """\
@@ -32,6 +42,7 @@ reproduce  build twice from nothing, in two places, and compare
 matrix     unit tests with every Python here, with the oldest and the newest NumPy and SciPy
 newest     try the newest version of everything (--beyond: above the limits too)
 shuffle    unit tests twenty times, or as often as you say, each time in another order
+mutants    put small slips into klrl_lite, one at a time, and see which the tests notice
 lock       renew requirements*.lock from requirements*.txt
 clean      remove what `book` and `test` made; with --all the environment too
 """
@@ -64,12 +75,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     commands.add_parser("shuffle", help="repeat the unit tests in random order").add_argument(
         "repeats", nargs="?", type=int, default=20
     )
+    commands.add_parser("mutants", add_help=False, help="try slips of the pen on the tests")
     commands.add_parser("lock", help="renew the locks")
     commands.add_parser("clean", help="remove what was built").add_argument(
         "--all", action="store_true", help="the environment too"
     )
     args, rest = parser.parse_known_args(argv)
-    if rest and args.command not in ("test", "live", "bench", "matrix"):
+    if rest and args.command not in ("test", "live", "bench", "matrix", "mutants"):
         parser.error("unrecognized arguments: " + " ".join(rest))
     return args, rest
 
@@ -101,6 +113,8 @@ def dispatch(args: argparse.Namespace, rest: list[str]) -> int:
             return matrix.shuffle(ROOT, args.repeats)
         case "reproduce":
             return reproduce.reproduce(environment.ensure(ROOT))
+        case "mutants":
+            return mutants.mutants(environment.ensure(ROOT), rest)
         case "lock":
             return locks.renew(ROOT)
         case "clean":

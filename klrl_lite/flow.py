@@ -63,7 +63,7 @@ def kl_flow(t: ArrayLike, log_pi0: ArrayLike, log_gibbs: ArrayLike, tau: ArrayLi
     tau = _checks.number("tau", tau, above=0.0)
     log_pi0, log_gibbs = _checks.policy("log_pi0", log_pi0), _checks.policy("log_gibbs", log_gibbs)
     _checks.same_actions(log_pi0=log_pi0, log_gibbs=log_gibbs)
-    _checks.broadcast(t=t, tau=tau, log_pi0=log_pi0[..., 0])
+    _checks.broadcast(t=t, tau=tau, log_pi0=log_pi0[..., 0], log_gibbs=log_gibbs[..., 0])
     rate = np.asarray(tau * t)[..., None]
     left, gone = np.exp(-rate), -np.expm1(-rate)
     if log_pi0.min(initial=0.0) > -np.inf and log_gibbs.min(initial=0.0) > -np.inf:

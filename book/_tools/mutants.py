@@ -1,0 +1,174 @@
+"""`run.py mutants`: small slips in the package, one at a time; the tests have to notice each.
+
+    python run.py mutants                         every mutant of the modules in scope (hours)
+    python run.py mutants simplex gibbs           of these modules or folders
+    python run.py mutants --sample 200 --seed 1   of a sample, the same for everybody
+    python run.py mutants --chapter 05            what the claims of a chapter alone notice
+    python run.py mutants --survivors             try once more those that nothing has noticed
+
+mutmut makes the mutants, in an environment of its own; tests/mutants does the rest. What has been
+tried is kept in _build/mutants, so a run that was ended goes on where it was.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from .console import Failure, logged, say, tail
+from .environment import Environment
+from .hashing import digest
+from .matrix import prepared
+from .mutant_report import equivalents, report
+
+#: Drawing, widgets and exercises: tests look at what they show, and a slip in the width of a line
+#: is none. They can be named, and `__init__.py` files hold no function.
+NOT_IN_SCOPE = ("plots", "explore", "labs", "exercises")
+HELPERS = "tests/mutants"
+
+
+def mutants(env: Environment, rest: Sequence[str]) -> int:
+    """Make mutants, try those not tried before, and print what is left of them."""
+    args = _parse(rest)
+    place = env.build / "mutants"
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        chosen = _chosen(env, place, args)
+        results = place / (f"chapter_{args.chapter}.jsonl" if args.chapter else "results.jsonl")
+        _try(env, place, args, chosen, results)
+    except subprocess.CalledProcessError as error:
+        raise Failure(f"{Path(error.cmd[1]).name} failed:\n{error.stderr}") from error
+    done = {row["id"]: row for row in map(json.loads, _lines(results))}
+    name = f"seed {args.seed}" + (f", {args.record}" if args.record else "")
+    record = None if args.record is None else (args.chapter or name, _command(rest))
+    return report(env.root, chosen, done, chapter=args.chapter is not None, record=record)
+
+
+def _parse(rest: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="run.py mutants")
+    parser.add_argument("modules", nargs="*", help="files or folders of klrl_lite, without .py")
+    parser.add_argument("--chapter", help="two digits: its claims, the functions it introduces")
+    parser.add_argument("--sample", type=int, help="so many, drawn at random")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of tests for each mutant")
+    parser.add_argument("--survivors", action="store_true", help="only those; try them again")
+    parser.add_argument(
+        "--record", nargs="?", const="", metavar="REMARK", help="write tests/mutants/results.json"
+    )
+    return parser.parse_args(rest)
+
+
+def _chosen(env: Environment, place: Path, args: argparse.Namespace) -> list[dict]:
+    """Return the mutants that are asked for, in the order in which a seed draws them."""
+    wanted: set[str] | None = None
+    if args.chapter:
+        said = _python(env, f"{HELPERS}/introduced.py")
+        chapters = json.loads(said)
+        if args.chapter not in chapters:
+            raise Failure(f"There is no chapter {args.chapter}")
+        wanted = set(chapters[args.chapter])
+        paths = sorted({p.split(":")[0] for p in wanted})
+    else:
+        paths = _paths(env.root, args.modules)
+    found = [json.loads(line) for path in paths for line in _lines(_listed(env, place, path))]
+    if wanted is not None:
+        found = [m for m in found if f"{m['path']}:{m['function']}" in wanted]
+    found.sort(key=lambda m: hashlib.sha256(f"{args.seed}{m['id']}".encode()).digest())
+    return found[: args.sample]
+
+
+def _paths(root: Path, modules: Sequence[str]) -> list[str]:
+    package = root / "klrl_lite"
+    if not modules:
+        paths = [
+            p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in NOT_IN_SCOPE
+        ]
+    else:
+        paths = []
+        for name in modules:
+            here = package / name
+            one = here.with_suffix(".py")
+            if not here.is_dir() and not one.is_file():
+                raise Failure(f"klrl_lite has no module {name}")
+            paths += sorted(here.rglob("*.py")) if here.is_dir() else [one]
+    return sorted(p.relative_to(root).as_posix() for p in paths if p.name != "__init__.py")
+
+
+def _listed(env: Environment, place: Path, path: str) -> Path:
+    """Return the file with the mutants of a module; it is made anew when the module changes."""
+    mark = digest(env.root, [path, f"{HELPERS}/generate.py", "requirements-mutation.lock"])[:12]
+    target = place / "lists" / f"{path.removesuffix('.py').replace('/', '.')}-{mark}.jsonl"
+    if not target.exists():
+        lock = env.root / "requirements-mutation.lock"
+        asked = ("--no-deps", "--require-hashes", "-r", str(lock))
+        folder = place / f"mutmut-{digest(env.root, [lock.name])[:12]}"
+        python = prepared(folder, Path(sys.executable), asked)
+        target.parent.mkdir(exist_ok=True)
+        command = [python, f"{HELPERS}/generate.py", env.root, path]
+        done = subprocess.run(command, cwd=env.root, capture_output=True, text=True, check=True)
+        temporary = target.with_suffix(".tmp")
+        temporary.write_text(done.stdout, encoding="utf-8")
+        temporary.replace(target)
+    return target
+
+
+def _try(
+    env: Environment, place: Path, args: argparse.Namespace, chosen: list[dict], results: Path
+) -> None:
+    """Try what has not been tried before; the results are appended one by one."""
+    done = {row["id"]: row for row in map(json.loads, _lines(results))}
+    if args.survivors:
+        known = equivalents(env.root)
+        waiting = [m for m in chosen if done.get(m["id"], {}).get("status") == "survived"]
+        waiting = [m for m in waiting if known.why(m) is None]
+    else:
+        waiting = [m for m in chosen if m["id"] not in done]
+    say(f"{len(chosen)} mutants, {len(waiting)} of them to be tried")
+    if not waiting:
+        return
+    todo = place / "todo.jsonl"
+    todo.write_text("".join(json.dumps(m) + "\n" for m in waiting), encoding="utf-8")
+    if args.chapter:
+        (notebook,) = (env.root / "book").glob(f"{args.chapter}_*.ipynb")
+        command = ["chapter", todo, results, notebook]
+    else:
+        cover = place / f"cover-{digest(env.root, ['klrl_lite', 'tests/unit'])[:12]}.json"
+        if not cover.exists():
+            say("Running every unit test once, to learn which functions each of them enters")
+            _engine(env, place, ["cover", cover])
+        command = ["tests", todo, results, cover, args.seconds]
+    begin = time.monotonic()
+    _engine(env, place, command)
+    say(f"  {len(waiting)} tried in {(time.monotonic() - begin) / 60:.1f} minutes")
+
+
+def _engine(env: Environment, place: Path, arguments: Sequence[object]) -> None:
+    log = place / "engine.log"
+    command = [env.python, f"{HELPERS}/engine.py", *map(str, arguments)]
+    variables = env.variables(PYTHONPATH=str(env.root), MPLBACKEND="agg")
+    if logged(command, log, cwd=env.root, env=variables):
+        raise Failure(f"The mutants could not be tried:\n{tail(log)}")
+
+
+def _python(env: Environment, *command: str) -> str:
+    done = subprocess.run(
+        [env.python, *command],
+        cwd=env.root,
+        env=env.variables(PYTHONPATH=str(env.root)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _command(rest: Sequence[str]) -> str:
+    return " ".join(["python run.py mutants", *rest])
