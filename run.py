@@ -15,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "book"))
+# On a full disk Python may store half of a module's bytecode, and stumble over it ever after.
+sys.dont_write_bytecode = True
 
 from _tools import (
     checks,

@@ -74,8 +74,17 @@ def project(tmp_path) -> Path:
 
 
 def start(project: Path, mode: str | None = "good", **options) -> subprocess.Popen:
+    """Start a build; it minds Ctrl-C even if the tests were started by something that does not."""
     if mode:
         (project / "mode").write_text(mode)
+    prepare = options.pop("preexec_fn", lambda: None)
+
+    def listening():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        prepare()
+
+    if os.name == "posix":
+        options["preexec_fn"] = listening
     return subprocess.Popen(
         [sys.executable, project / "run.py", "book"],
         cwd=project,

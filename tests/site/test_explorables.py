@@ -129,3 +129,30 @@ def test_readouts_are_what_klrl_lite_computes(browser, site, name):
                 shows = figure.evaluate(READ, readout)
                 right = pytest.approx(value, rel=case.rtol, abs=case.atol)
                 assert shows == right, f"{case}: {readout}"
+
+
+def test_a_start_is_dragged_over_the_simplex(browser, site):
+    """Chapter 05: press in the triangle and drag; sliders and readout follow until released."""
+    with ExitStack() as stack:
+        page = stack.enter_context(shown(browser, site, "book/05_grpo")).page
+        figure = page.query_selector_all("figure.explorable")[1]
+        figure.scroll_into_view_if_needed()
+        box = figure.query_selector("svg").bounding_box()
+        sliders = {i.get_attribute("name"): i for i in figure.query_selector_all("input")}
+
+        def place():
+            signals = [figure.evaluate(READ, name) for name in ("picked_a", "picked_b")]
+            assert signals == [float(sliders[n].input_value()) for n in ("picked_a", "picked_b")]
+            return signals
+
+        middle = box["x"] + box["width"] / 2, box["y"] + 0.7 * box["height"]
+        page.mouse.move(*middle)
+        page.mouse.down()
+        low = place()
+        page.mouse.move(middle[0], middle[1] - 0.3 * box["height"], steps=6)
+        high = place()
+        page.mouse.up()
+        page.mouse.move(*middle, steps=6)
+        assert high[1] > low[1] + 2
+        assert place() == high
+        assert figure.evaluate(READ, "start") not in (None, 0)
