@@ -94,3 +94,37 @@ def test_another_seed_gives_other_runs(phase_plane, monkeypatch):
     again = phase_plane.plane_row("ppo", 45)["success"]
     kept = recorded("planes")["drawn.ppo.success"][45 // 2]
     assert share_that_differs(again, kept) > 10 * STRAY
+
+
+def test_one_command_runs_every_experiment(root, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("all_runs", root / "experiments" / "run.py")
+    everything = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(everything)
+    folders = {path.parent.name for path in (root / "experiments").glob("*/run.py")}
+    assert folders == set(everything.NEEDS)
+    asked = []
+
+    def call(command, cwd):
+        asked.append(command[1:])
+        return 3 if "trl" in command[1] else 0
+
+    monkeypatch.setattr(everything.subprocess, "call", call)
+    monkeypatch.setattr(everything, "lacking", lambda name: "no net" * (name == "transformer"))
+    assert everything.main(["--workers", "2"]) == 1
+    first, last = (str(root / f"experiments/{name}/run.py") for name in ("phase_plane", "trl"))
+    assert asked == [[first, "--workers", "2"], [last]]
+    said = capsys.readouterr().out
+    assert said == "phase_plane: recorded\ntransformer: no net\ntrl: failed with code 3\n"
+
+
+def test_what_is_not_installed_is_named(root, monkeypatch):
+    spec = importlib.util.spec_from_file_location("all_runs", root / "experiments" / "run.py")
+    everything = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(everything)
+    for packages, requirements in everything.NEEDS.values():
+        assert bool(packages) == (root / "experiments" / requirements).is_file()
+    assert everything.lacking("phase_plane") == ""
+    monkeypatch.setitem(everything.NEEDS, "trl", (("json", "no_such_package"), "list.txt"))
+    assert everything.lacking("trl") == (
+        "no_such_package not installed: pip install -r experiments/list.txt"
+    )
