@@ -26,9 +26,8 @@ class Equivalents:
     def __init__(self, entries: Iterable[dict]) -> None:
         self.entries = list(entries)
         self.reasons = {
-            (e["path"], function, before, after): e["why"]
+            (e["path"], e["function"], before, after): e["why"]
             for e in self.entries
-            for function in [e["function"]]
             for before, after in e["edits"]
         }
 

@@ -38,7 +38,7 @@ def mutants(env: Environment, rest: Sequence[str]) -> int:
     place.mkdir(parents=True, exist_ok=True)
     try:
         chosen = _chosen(env, place, args)
-        results = place / (f"chapter_{args.chapter}.jsonl" if args.chapter else "results.jsonl")
+        results = place / (_chapter_results(env, args.chapter) if args.chapter else "results.jsonl")
         _try(env, place, args, chosen, results)
     except subprocess.CalledProcessError as error:
         raise Failure(f"{Path(error.cmd[1]).name} failed:\n{error.stderr}") from error
@@ -79,6 +79,17 @@ def _chosen(env: Environment, place: Path, args: argparse.Namespace) -> list[dic
         found = [m for m in found if f"{m['path']}:{m['function']}" in wanted]
     found.sort(key=lambda m: hashlib.sha256(f"{args.seed}{m['id']}".encode()).digest())
     return found[: args.sample]
+
+
+def _notebook(env: Environment, chapter: str) -> Path:
+    (notebook,) = (env.root / "book").glob(f"{chapter}_*.ipynb")
+    return notebook
+
+
+def _chapter_results(env: Environment, chapter: str) -> str:
+    """Name the file of what a chapter's claims noticed: another one when the chapter changes."""
+    notebook = _notebook(env, chapter).relative_to(env.root).as_posix()
+    return f"chapter_{chapter}-{digest(env.root, [notebook, 'klrl_lite'])[:12]}.jsonl"
 
 
 def _paths(root: Path, modules: Sequence[str]) -> list[str]:
@@ -133,8 +144,7 @@ def _try(
     todo = place / "todo.jsonl"
     todo.write_text("".join(json.dumps(m) + "\n" for m in waiting), encoding="utf-8")
     if args.chapter:
-        (notebook,) = (env.root / "book").glob(f"{args.chapter}_*.ipynb")
-        command = ["chapter", todo, results, notebook]
+        command = ["chapter", todo, results, _notebook(env, args.chapter)]
     else:
         cover = place / f"cover-{digest(env.root, ['klrl_lite', 'tests/unit'])[:12]}.json"
         if not cover.exists():

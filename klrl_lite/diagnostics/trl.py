@@ -68,14 +68,18 @@ def trl_force(success: ArrayLike, scale_rewards: str, num_generations: int, batc
 
 
 def trl_crossing(
-    q_steps: ArrayLike, scale_rewards: str, use_bias_correction_kl: bool, batch: int = 128
+    q_steps: ArrayLike,
+    scale_rewards: str,
+    use_bias_correction_kl: bool,
+    num_generations: int = 8,
+    batch: int = 128,
 ) -> float:
-    """Coefficient beta at which a fixed point of TRL's update has success 1/2, groups of 8.
+    """Coefficient beta at which a fixed point of TRL's update has success 1/2.
 
     Parameters
     ----------
     q_steps : array_like, shape (K,)
-    scale_rewards, use_bias_correction_kl, batch
+    scale_rewards, use_bias_correction_kl, num_generations, batch
         As in `trl_equilibria`.
 
     Returns
@@ -89,7 +93,7 @@ def trl_crossing(
     """
     penalty = "k2" if use_bias_correction_kl else "k3"
     unit = rule_crossing(q_steps, penalty=penalty, per_token=True)
-    return unit * float(trl_force(0.5, scale_rewards, 8, batch))
+    return unit * float(trl_force(0.5, scale_rewards, num_generations, batch))
 
 
 def _scale(scale_rewards: str, num_generations: int, batch: int) -> tuple[float, float]:
