@@ -5,6 +5,7 @@
     python run.py mutants --sample 200 --seed 1   of a sample, the same for everybody
     python run.py mutants --chapter 05            what the claims of a chapter alone notice
     python run.py mutants --survivors             try once more those that nothing has noticed
+    python run.py mutants --jobs 8                eight side by side
 
 mutmut makes the mutants, in an environment of its own; tests/mutants does the rest. What has been
 tried is kept in _build/mutants, so a run that was ended goes on where it was.
@@ -15,11 +16,11 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .console import Failure, logged, say, tail
+from . import mutant_engines
+from .console import Failure, say
 from .environment import Environment
 from .hashing import digest
 from .matrix import prepared
@@ -55,6 +56,7 @@ def _parse(rest: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sample", type=int, help="so many, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20.0, help="of tests for each mutant")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants tried side by side")
     parser.add_argument("--survivors", action="store_true", help="only those; try them again")
     parser.add_argument(
         "--record", nargs="?", const="", metavar="REMARK", help="write tests/mutants/results.json"
@@ -130,7 +132,7 @@ def _listed(env: Environment, place: Path, path: str) -> Path:
 def _try(
     env: Environment, place: Path, args: argparse.Namespace, chosen: list[dict], results: Path
 ) -> None:
-    """Try what has not been tried before; the results are appended one by one."""
+    """Try what has not been tried before."""
     done = {row["id"]: row for row in map(json.loads, _lines(results))}
     if args.survivors:
         known = equivalents(env.root)
@@ -139,29 +141,11 @@ def _try(
     else:
         waiting = [m for m in chosen if m["id"] not in done]
     say(f"{len(chosen)} mutants, {len(waiting)} of them to be tried")
-    if not waiting:
-        return
-    todo = place / "todo.jsonl"
-    todo.write_text("".join(json.dumps(m) + "\n" for m in waiting), encoding="utf-8")
-    if args.chapter:
-        command = ["chapter", todo, results, _notebook(env, args.chapter)]
-    else:
-        cover = place / f"cover-{digest(env.root, ['klrl_lite', 'tests/unit'])[:12]}.json"
-        if not cover.exists():
-            say("Running every unit test once, to learn which functions each of them enters")
-            _engine(env, place, ["cover", cover])
-        command = ["tests", todo, results, cover, args.seconds]
-    begin = time.monotonic()
-    _engine(env, place, command)
-    say(f"  {len(waiting)} tried in {(time.monotonic() - begin) / 60:.1f} minutes")
-
-
-def _engine(env: Environment, place: Path, arguments: Sequence[object]) -> None:
-    log = place / "engine.log"
-    command = [env.python, f"{HELPERS}/engine.py", *map(str, arguments)]
-    variables = env.variables(PYTHONPATH=str(env.root), MPLBACKEND="agg")
-    if logged(command, log, cwd=env.root, env=variables):
-        raise Failure(f"The mutants could not be tried:\n{tail(log)}")
+    if waiting and args.chapter:
+        notebook = _notebook(env, args.chapter)
+        mutant_engines.by_chapter(env, place, waiting, results, notebook, args.jobs)
+    elif waiting:
+        mutant_engines.by_tests(env, place, waiting, results, args.seconds, args.jobs)
 
 
 def _python(env: Environment, *command: str) -> str:

@@ -1,0 +1,94 @@
+"""Starts tests/mutants/engine.py, several side by side if asked, and says how far they are."""
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .console import Failure, say, tail
+from .environment import Environment
+from .hashing import digest
+
+ENGINE = "tests/mutants/engine.py"
+REPORT_EVERY = 60.0  # seconds
+
+
+def by_chapter(
+    env: Environment, place: Path, waiting: list[dict], results: Path, notebook: Path, jobs: int
+) -> None:
+    """Try mutants on the claims of a chapter."""
+    _side_by_side(env, place, _parts(waiting, jobs), results, ["chapter"], [results, notebook])
+
+
+def by_tests(
+    env: Environment, place: Path, waiting: list[dict], results: Path, seconds: float, jobs: int
+) -> None:
+    """Try mutants on the unit tests that enter their functions."""
+    cover = place / f"cover-{digest(env.root, ['klrl_lite', 'tests/unit'])[:12]}.json"
+    if not cover.exists():
+        say("Running every unit test once, to learn which functions each of them enters")
+        with _started(env, place / "cover.log", ["cover", cover]) as engine:
+            engine.wait()
+        if not cover.exists():
+            raise Failure(f"The tests could not be run:\n{tail(place / 'cover.log')}")
+    parts = _parts(waiting, jobs)
+    _side_by_side(env, place, parts, results, ["tests"], [results, cover, seconds])
+
+
+def _parts(waiting: list[dict], jobs: int) -> list[list[dict]]:
+    return [part for n in range(jobs) if (part := waiting[n::jobs])]
+
+
+def _side_by_side(
+    env: Environment,
+    place: Path,
+    parts: Sequence[list[dict]],
+    results: Path,
+    before: Sequence[object],
+    after: Sequence[object],
+) -> None:
+    """Run one engine for each part; each appends its results line by line to the same file."""
+    began = said = time.monotonic()
+    known, whole = _count(results), sum(map(len, parts))
+    logs = [place / f"{results.stem}-{n}.log" for n in range(len(parts))]
+    with contextlib.ExitStack() as stack:
+        engines = []
+        for number, part in enumerate(parts):
+            todo = logs[number].with_suffix(".todo")
+            todo.write_text("".join(json.dumps(m) + "\n" for m in part), encoding="utf-8")
+            command = [*before, todo, *after]
+            engines.append(stack.enter_context(_started(env, logs[number], command)))
+        while any(engine.poll() is None for engine in engines):
+            time.sleep(0.2)
+            if time.monotonic() - said > REPORT_EVERY:
+                said = time.monotonic()
+                minutes = (said - began) / 60
+                say(f"  {_count(results) - known} of {whole} after {minutes:.0f} minutes")
+        for engine, log in zip(engines, logs, strict=True):
+            if engine.returncode:
+                raise Failure(f"The mutants could not be tried:\n{tail(log)}")
+    say(f"  {whole} tried in {(time.monotonic() - began) / 60:.1f} minutes")
+
+
+@contextlib.contextmanager
+def _started(
+    env: Environment, log: Path, arguments: Sequence[object]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start an engine; it does not outlive the block."""
+    command = [str(part) for part in (env.python, ENGINE, *arguments)]
+    variables = env.variables(PYTHONPATH=str(env.root), MPLBACKEND="agg")
+    with log.open("wb") as file:
+        engine = subprocess.Popen(
+            command, cwd=env.root, env=variables, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        yield engine
+    finally:
+        engine.terminate()
+        engine.wait()
+
+
+def _count(results: Path) -> int:
+    return results.read_bytes().count(b"\n") if results.exists() else 0
