@@ -23,18 +23,26 @@ def by_chapter(
 
 
 def by_tests(
-    env: Environment, place: Path, waiting: list[dict], results: Path, seconds: float, jobs: int
+    env: Environment,
+    place: Path,
+    waiting: list[dict],
+    results: Path,
+    tests: Sequence[str],
+    seconds: float,
+    jobs: int,
 ) -> None:
-    """Try mutants on the unit tests that enter their functions."""
-    cover = place / f"cover-{digest(env.root, ['klrl_lite', 'tests/unit'])[:12]}.json"
+    """Try mutants on those of these tests that enter their functions."""
+    mark = digest(env.root, ["klrl_lite", "tests/unit/conftest.py", *tests])[:12]
+    cover = place / f"cover-{mark}.json"
     if not cover.exists():
-        say("Running every unit test once, to learn which functions each of them enters")
-        with _started(env, place / "cover.log", ["cover", cover]) as engine:
+        say("Running every test once, to learn which functions each of them enters")
+        with _started(env, place / "cover.log", ["cover", cover, *tests]) as engine:
             engine.wait()
         if not cover.exists():
             raise Failure(f"The tests could not be run:\n{tail(place / 'cover.log')}")
     parts = _parts(waiting, jobs)
-    _side_by_side(env, place, parts, results, ["tests"], [results, cover, seconds])
+    after = [results, cover, seconds, *tests]
+    _side_by_side(env, place, parts, results, ["tests"], after)
 
 
 def _parts(waiting: list[dict], jobs: int) -> list[list[dict]]:

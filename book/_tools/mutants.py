@@ -6,6 +6,7 @@
     python run.py mutants --chapter 05            what the claims of a chapter alone notice
     python run.py mutants --survivors             try once more those that nothing has noticed
     python run.py mutants --jobs 8                eight side by side
+    python run.py mutants sweeps --tests tests/unit/test_sweeps.py      what these tests notice
 
 mutmut makes the mutants, in an environment of its own; tests/mutants does the rest. What has been
 tried is kept in _build/mutants, so a run that was ended goes on where it was.
@@ -30,6 +31,7 @@ from .mutant_report import equivalents, report
 #: is none. They can be named, and `__init__.py` files hold no function.
 NOT_IN_SCOPE = ("plots", "explore", "labs", "exercises")
 HELPERS = "tests/mutants"
+ALL_TESTS = "tests/unit"
 
 
 def mutants(env: Environment, rest: Sequence[str]) -> int:
@@ -39,7 +41,7 @@ def mutants(env: Environment, rest: Sequence[str]) -> int:
     place.mkdir(parents=True, exist_ok=True)
     try:
         chosen = _chosen(env, place, args)
-        results = place / (_chapter_results(env, args.chapter) if args.chapter else "results.jsonl")
+        results = place / _results(env, args)
         _try(env, place, args, chosen, results)
     except subprocess.CalledProcessError as error:
         raise Failure(f"{Path(error.cmd[1]).name} failed:\n{error.stderr}") from error
@@ -55,6 +57,7 @@ def _parse(rest: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--chapter", help="two digits: its claims, the functions it introduces")
     parser.add_argument("--sample", type=int, help="so many, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tests", nargs="+", default=[ALL_TESTS], help="only these tests")
     parser.add_argument("--seconds", type=float, default=20.0, help="of tests for each mutant")
     parser.add_argument("--jobs", type=int, default=1, help="mutants tried side by side")
     parser.add_argument("--survivors", action="store_true", help="only those; try them again")
@@ -88,10 +91,14 @@ def _notebook(env: Environment, chapter: str) -> Path:
     return notebook
 
 
-def _chapter_results(env: Environment, chapter: str) -> str:
-    """Name the file of what a chapter's claims noticed: another one when the chapter changes."""
-    notebook = _notebook(env, chapter).relative_to(env.root).as_posix()
-    return f"chapter_{chapter}-{digest(env.root, [notebook, 'klrl_lite'])[:12]}.jsonl"
+def _results(env: Environment, args: argparse.Namespace) -> str:
+    """Name the file of what was noticed: by all tests, by some, by a chapter as it is now."""
+    if args.chapter:
+        notebook = _notebook(env, args.chapter).relative_to(env.root).as_posix()
+        return f"chapter_{args.chapter}-{digest(env.root, [notebook, 'klrl_lite'])[:12]}.jsonl"
+    if args.tests == [ALL_TESTS]:
+        return "results.jsonl"
+    return f"results-{digest(env.root, ['klrl_lite', *args.tests])[:12]}.jsonl"
 
 
 def _paths(root: Path, modules: Sequence[str]) -> list[str]:
@@ -145,7 +152,8 @@ def _try(
         notebook = _notebook(env, args.chapter)
         mutant_engines.by_chapter(env, place, waiting, results, notebook, args.jobs)
     elif waiting:
-        mutant_engines.by_tests(env, place, waiting, results, args.seconds, args.jobs)
+        tests = args.tests
+        mutant_engines.by_tests(env, place, waiting, results, tests, args.seconds, args.jobs)
 
 
 def _python(env: Environment, *command: str) -> str:

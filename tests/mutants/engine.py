@@ -4,8 +4,8 @@ The parent process imports everything once and collects the tests once. For each
 the child exchanges the code of one function, wherever that function is referred to, and runs what
 the judge says, until something fails. So a mutant costs milliseconds, and nothing of it is left.
 
-    python tests/mutants/engine.py cover  COVER.json
-    python tests/mutants/engine.py tests  MUTANTS.jsonl RESULTS.jsonl COVER.json SECONDS
+    python tests/mutants/engine.py cover  COVER.json TESTS...
+    python tests/mutants/engine.py tests  MUTANTS.jsonl RESULTS.jsonl COVER.json SECONDS TESTS...
     python tests/mutants/engine.py chapter MUTANTS.jsonl RESULTS.jsonl NOTEBOOK
 
 Run from the project's folder. A mutant of a child that runs out of time or memory is killed, too.
@@ -188,9 +188,10 @@ def main(command: str, *rest: str) -> int:
     import judges
 
     if command == "cover":
-        return judges.cover(root, Path(rest[0]))
+        return judges.cover(root, Path(rest[0]), rest[1:])
     if command == "tests":
-        return judges.by_tests(root, read(rest[0]), Path(rest[1]), Path(rest[2]), float(rest[3]))
+        judge = Path(rest[2]), float(rest[3]), rest[4:]
+        return judges.by_tests(root, read(rest[0]), Path(rest[1]), *judge)
     if command == "chapter":
         return judges.by_chapter(root, read(rest[0]), Path(rest[1]), Path(rest[2]))
     raise SystemExit(__doc__)

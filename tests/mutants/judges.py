@@ -71,10 +71,10 @@ def _spans(path: Path) -> list[tuple[str, int, int]]:
     return spans
 
 
-def cover(root: Path, target: Path) -> int:
+def cover(root: Path, target: Path, tests: Sequence[str]) -> int:
     """Write which tests enter which functions."""
     plugin = Cover(root)
-    pytest.main([*QUIET, "tests/unit"], plugins=[plugin])
+    pytest.main([*QUIET, *tests], plugins=[plugin])
     target.write_text(json.dumps(plugin.found()), encoding="utf-8")
     return 0
 
@@ -134,13 +134,18 @@ def _place(mutant: engine.Mutant) -> str:
 
 
 def by_tests(
-    root: Path, mutants: Sequence[engine.Mutant], results: Path, cover: Path, budget: float
+    root: Path,
+    mutants: Sequence[engine.Mutant],
+    results: Path,
+    cover: Path,
+    budget: float,
+    tests: Sequence[str],
 ) -> int:
-    """Try mutants on the unit tests."""
+    """Try mutants on these tests, or on the one that a mutant names."""
     known = json.loads(cover.read_text(encoding="utf-8"))
     plugin = Tests(known, mutants, results, budget)
     chosen = {str(m["test"]).split("::")[0] for m in mutants if "test" in m}
-    return int(pytest.main([*QUIET, *(sorted(chosen) or ["tests/unit"])], plugins=[plugin]))
+    return int(pytest.main([*QUIET, *(sorted(chosen) or tests)], plugins=[plugin]))
 
 
 def by_chapter(root: Path, mutants: Sequence[engine.Mutant], results: Path, notebook: Path) -> int:
