@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,20 +12,30 @@ from pathlib import Path
 from .console import Failure, say, tail
 from .environment import Environment
 from .hashing import digest
+from .reproduce import NOT_COPIED, Copy
 
 ENGINE = "tests/mutants/engine.py"
 REPORT_EVERY = 60.0  # seconds
 
 
+@contextlib.contextmanager
+def copied(env: Environment) -> Iterator[Copy]:
+    """Copy the project: a mutant may write anywhere in it, and it may be edited meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="klrl-") as folder:
+        copy = Copy(Path(folder).resolve() / "klrl", env.folder)
+        shutil.copytree(env.root, copy.root, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        yield copy
+
+
 def by_chapter(
-    env: Environment, place: Path, waiting: list[dict], results: Path, notebook: Path, jobs: int
+    copy: Copy, place: Path, waiting: list[dict], results: Path, notebook: Path, jobs: int
 ) -> None:
     """Try mutants on the claims of a chapter."""
-    _side_by_side(env, place, _parts(waiting, jobs), results, ["chapter"], [results, notebook])
+    _side_by_side(copy, place, _parts(waiting, jobs), results, ["chapter"], [results, notebook])
 
 
 def by_tests(
-    env: Environment,
+    copy: Copy,
     place: Path,
     waiting: list[dict],
     results: Path,
@@ -32,17 +44,17 @@ def by_tests(
     jobs: int,
 ) -> None:
     """Try mutants on those of these tests that enter their functions."""
-    mark = digest(env.root, ["klrl_lite", "tests/unit/conftest.py", *tests])[:12]
+    mark = digest(copy.root, ["klrl_lite", "tests/unit/conftest.py", *tests])[:12]
     cover = place / f"cover-{mark}.json"
     if not cover.exists():
         say("Running every test once, to learn which functions each of them enters")
-        with _started(env, place / "cover.log", ["cover", cover, *tests]) as engine:
+        with _started(copy, place / "cover.log", ["cover", cover, *tests]) as engine:
             engine.wait()
         if not cover.exists():
             raise Failure(f"The tests could not be run:\n{tail(place / 'cover.log')}")
     parts = _parts(waiting, jobs)
     after = [results, cover, seconds, *tests]
-    _side_by_side(env, place, parts, results, ["tests"], after)
+    _side_by_side(copy, place, parts, results, ["tests"], after)
 
 
 def _parts(waiting: list[dict], jobs: int) -> list[list[dict]]:
@@ -50,7 +62,7 @@ def _parts(waiting: list[dict], jobs: int) -> list[list[dict]]:
 
 
 def _side_by_side(
-    env: Environment,
+    copy: Copy,
     place: Path,
     parts: Sequence[list[dict]],
     results: Path,
@@ -67,7 +79,7 @@ def _side_by_side(
             todo = logs[number].with_suffix(".todo")
             todo.write_text("".join(json.dumps(m) + "\n" for m in part), encoding="utf-8")
             command = [*before, todo, *after]
-            engines.append(stack.enter_context(_started(env, logs[number], command)))
+            engines.append(stack.enter_context(_started(copy, logs[number], command)))
         while any(engine.poll() is None for engine in engines):
             time.sleep(0.2)
             if time.monotonic() - said > REPORT_EVERY:
@@ -82,14 +94,14 @@ def _side_by_side(
 
 @contextlib.contextmanager
 def _started(
-    env: Environment, log: Path, arguments: Sequence[object]
+    copy: Copy, log: Path, arguments: Sequence[object]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start an engine; it does not outlive the block."""
-    command = [str(part) for part in (env.python, ENGINE, *arguments)]
-    variables = env.variables(PYTHONPATH=str(env.root), MPLBACKEND="agg")
+    command = [str(part) for part in (copy.python, ENGINE, *arguments)]
+    variables = copy.variables(MPLBACKEND="agg")
     with log.open("wb") as file:
         engine = subprocess.Popen(
-            command, cwd=env.root, env=variables, stdout=file, stderr=subprocess.STDOUT
+            command, cwd=copy.root, env=variables, stdout=file, stderr=subprocess.STDOUT
         )
     try:
         yield engine

@@ -148,12 +148,15 @@ def _try(
     else:
         waiting = [m for m in chosen if m["id"] not in done]
     say(f"{len(chosen)} mutants, {len(waiting)} of them to be tried")
-    if waiting and args.chapter:
-        notebook = _notebook(env, args.chapter)
-        mutant_engines.by_chapter(env, place, waiting, results, notebook, args.jobs)
-    elif waiting:
-        tests = args.tests
-        mutant_engines.by_tests(env, place, waiting, results, tests, args.seconds, args.jobs)
+    if not waiting:
+        return
+    with mutant_engines.copied(env) as copy:
+        if args.chapter:
+            notebook = _notebook(copy, args.chapter)
+            mutant_engines.by_chapter(copy, place, waiting, results, notebook, args.jobs)
+        else:
+            tests = args.tests
+            mutant_engines.by_tests(copy, place, waiting, results, tests, args.seconds, args.jobs)
 
 
 def _python(env: Environment, *command: str) -> str:
