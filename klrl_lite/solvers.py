@@ -153,7 +153,8 @@ def conjugate_gradient(
         if ap.shape != r.shape:  # several matrices for one right-hand side
             x, r, p = (np.broadcast_to(a, ap.shape).copy("K") for a in (x, r, p))
         curvature = _dot(p, ap)
-        curved = curved & ((curvature > 0) | ~active)
+        # Less than that is no curvature: 1/curvature would overflow.
+        curved = curved & ((curvature > 1e-300 * rr) | ~active)
         active = active & curved
         # A cell that has stopped gets 0 for both, and does not move any more.
         alpha = np.divide(rr, curvature, where=active, out=np.zeros(active.shape))[..., None]

@@ -90,8 +90,9 @@ def implicit_step(
 
 def _implicit(log_pi, log_ref, reward, tau, eta):
     """The step for arguments that were checked one by one."""
-    shape = _checks.same_actions(log_pi=log_pi, log_ref=log_ref, reward=reward)
-    _checks.broadcast(tau=tau, eta=eta, log_pi=np.empty(shape[:-1]))
+    _checks.same_actions(log_pi=log_pi, log_ref=log_ref, reward=reward)
+    alone = {"log_pi": log_pi[..., 0], "log_ref": log_ref[..., 0], "reward": reward[..., 0]}
+    _checks.broadcast(**alone, tau=tau, eta=eta)
     keep = np.asarray(1.0 / (1.0 + eta * tau))[..., None]
     # (1 - c)/tau = eta c: no division by a small tau.
     pull = np.asarray(eta)[..., None] * keep

@@ -52,7 +52,8 @@ def trust_region_step(
     -----
     "new_old": the KL spent grows with eta up to -log pi(argmax A). A larger radius does not
     bind, and the answer is pi restricted to the best actions. "old_new" always binds, unless
-    the advantage is constant. One scalar is found by Newton's method in logarithms, in which
+    the advantage is constant. Beyond some 350 nats it takes a strength that no double holds; the
+    step is then not `converged`. One scalar is found by Newton's method in logarithms, in which
     the equation of a small step is a straight line; cells that resist it are bisected.
 
     Examples
@@ -117,9 +118,10 @@ def _tilt_to_radius(log_pi, u, radius, moves):
     variance = pi_v2.sum(axis=-1)
     with np.errstate(divide="ignore"):
         most = -np.log(_dot(pi, u == 0.0))
-    # Only near the end of its range does it matter how much exactly can be spent.
+    # Only near the end of its range does it matter how much exactly can be spent; that of a best
+    # action whose mass underflows is not known yet.
     binds, limit = moves.copy(), log_pi
-    rows = np.flatnonzero(moves & ~(radius < 0.999 * most))
+    rows = np.flatnonzero(moves & ~((radius < 0.999 * most) & (most < np.inf)))
     if rows.size:
         limit = log_pi.copy(order="K")
         limit[rows] = _log_normalize(np.where(u[rows] == 0.0, log_pi[rows], -np.inf), "log_pi")

@@ -230,17 +230,11 @@ def trpo(
         full = np.where(moves, full, 0.0)
 
         whole = state.theta, x, state.log_pi, signal.gain - signal.loss
-        radius, searching = np.broadcast_to(kl_radius, full.shape), np.ones(full.shape, bool)
 
         def accept(eta):
-            # The last ones only, or all.
-            some = searching if 2 * searching.sum() < searching.size else ...
-            parts = (np.broadcast_to(a, (*full.shape, a.shape[-1]))[some] for a in whole)
-            _, _, kl, rise = outcome(eta[some], *parts)
-            accepted = np.zeros(full.shape, bool)
-            accepted[some] = (kl <= radius[some]) & (rise >= 0.0)
-            np.logical_and(searching, ~accepted, out=searching)
-            return accepted
+            # All rows, also those that search no more: a policy may have a batch of its own.
+            _, _, kl, rise = outcome(eta, *whole)
+            return (kl <= kl_radius) & (rise >= 0.0)
 
         if line_search:
             eta, search = backtrack(accept, full, shrink=shrink, max_iter=max_backtracks)

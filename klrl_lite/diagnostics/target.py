@@ -48,6 +48,8 @@ def kl_to_target(log_pi: ArrayLike, log_ref: ArrayLike, reward: ArrayLike, tau: 
     """
     log_pi = _checks.policy("log_pi", log_pi)
     log_star = log_gibbs(log_ref, reward, tau)
+    alone = {"log_ref": np.asarray(log_ref)[..., 0], "reward": np.asarray(reward)[..., 0]}
+    _checks.broadcast(log_pi=log_pi[..., 0], **alone, tau=tau)
     _checks.same_actions(log_pi=log_pi, log_ref=log_star)
     return _kl(log_pi, log_star)
 

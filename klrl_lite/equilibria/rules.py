@@ -60,9 +60,7 @@ def rule_equilibria(
     >>> rule_equilibria([0.2, 0.2], 0.3, penalty="k3", per_token=True)[0].round(4).tolist()
     [0.5604]
     """
-    q = _checks.number("q_steps", _checks.on_actions("q_steps", q_steps), above=0.0)
-    if q.ndim != 1 or np.any(q >= 1.0):
-        raise ValueError(f"q_steps must be (K,) and < 1; got {q_steps!r}")
+    q = _steps(q_steps)
     beta = _checks.scalar("beta", beta, above=0.0)
     _checks.choice("advantage", advantage, ("loo", "mean", "std"))
     _checks.choice("penalty", penalty, ("k2", "k3"))
@@ -84,13 +82,25 @@ def rule_equilibria(
         success = np.minimum(answer(pull), 1.0 - 2.0**-53)
         return np.log(std_advantage_force(success, group_size)) - np.log(beta) - log_pull
 
-    # The pull lies between those of the smallest and of the largest force.
-    most = np.sqrt(group_size - 1.0) if np.isfinite(group_size) else 1e8
-    grid = np.linspace(np.log(0.9 / beta), np.log(1.1 * most / beta), 1500)
+    # The pull lies between those of the smallest and of the largest force, which for infinite
+    # groups is the one at the support or the one next to certainty, 1e8.
+    most = np.sqrt(group_size - 1.0)
+    if not np.isfinite(group_size):
+        most = max(1e8, float(std_advantage_force(max(float(np.prod(q)), 1e-300))))
+    points = 1500 * max(1, round(np.log(most) / np.log(1e8)))
+    grid = np.linspace(np.log(0.9 / beta), np.log(1.1 * most / beta), points)
     value = excess(grid)
     (change,) = np.nonzero(value[:-1] * value[1:] <= 0)
     root, _ = bisect(excess, grid[change], grid[change + 1])
     return answer(np.exp(root)), value[change] > 0
+
+
+def _steps(q_steps: ArrayLike) -> Array:
+    """Check the supports of the steps of one task."""
+    q = _checks.number("q_steps", _checks.on_actions("q_steps", q_steps), above=0.0)
+    if q.ndim != 1 or np.any(q >= 1.0):
+        raise ValueError(f"q_steps must be (K,) and < 1; got {q_steps!r}")
+    return q
 
 
 def rule_crossing(
@@ -125,9 +135,7 @@ def rule_crossing(
     >>> float((rule_crossing([0.2, 0.2]) * np.log(24.0)).round(12))  # 1/L, as for Gibbs
     1.0
     """
-    q = _checks.number("q_steps", _checks.on_actions("q_steps", q_steps), above=0.0)
-    if q.ndim != 1 or np.any(q >= 1.0):
-        raise ValueError(f"q_steps must be (K,) and < 1; got {q_steps!r}")
+    q = _steps(q_steps)
     group_size = _group_size(group_size)
     level = _checks.scalar("level", level)
     _checks.choice("advantage", advantage, ("loo", "mean", "std"))

@@ -194,7 +194,8 @@ def grpo_spinodal(p_ref: ArrayLike, *, log_p: bool = False) -> Array:
 
     Notes
     -----
-    Solved as (l + L) tanh(l/2) = 2, which has no pole; the root is within 3 of max(0, -L).
+    Solved as (l + L) tanh(l/2) = 2, which has no pole. As x/(1 + x) <= tanh x <= x for x >= 0, the
+    root lies between those of l^2 + b l = 4 with b = L and with b = L - 2.
 
     Examples
     --------
@@ -203,8 +204,10 @@ def grpo_spinodal(p_ref: ArrayLike, *, log_p: bool = False) -> Array:
     """
     log_odds = np.asarray(log_odds_against(p_ref, log_p=log_p))
     known = np.where(np.isfinite(log_odds), log_odds, 0.0)
-    low = np.maximum(0.0, -known)
-    root, _ = bisect(lambda x: (x + known) * np.tanh(0.5 * x) - 2.0, low, low + 3.0)
+    # 2 exp(-arcsinh(b/4)) is the positive root, of any size; a little more, for its rounding.
+    low, high = (2.0 * np.exp(-np.arcsinh((known - shift) / 4.0)) for shift in (0.0, 2.0))
+    low, high = low * (1.0 - 1e-9), high * (1.0 + 1e-9)
+    root, _ = bisect(lambda x: (x + known) * np.tanh(0.5 * x) - 2.0, low, high)
     with np.errstate(over="ignore"):
         ends = np.where(log_odds > 0, 0.0, np.inf)
         return np.where(np.isfinite(log_odds), np.sinh(0.5 * root), ends)[()]

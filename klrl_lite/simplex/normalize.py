@@ -63,7 +63,8 @@ def _sum_but_one(terms: Array, shifted: Array, top: IntArray | None) -> Array:
     is_peak = shifted == 0.0
     terms -= is_peak
     rest = terms.sum(axis=-1, keepdims=True)
-    if np.count_nonzero(is_peak) > rest.size:  # ties: all but one of them belong to the sum
+    # Ties: all but one of them belong to the sum. (A row that overflowed has no largest term.)
+    if np.count_nonzero(is_peak) > np.count_nonzero(rest == rest):
         rest += is_peak.sum(axis=-1, keepdims=True) - 1
     return rest
 
@@ -106,8 +107,12 @@ def _tilt(log_p: Array, direction: Array, name: str) -> Array:
 
 
 def _below_best(values: Array, log_p: Array) -> Array:
-    """Values minus the best one that p can take: the same tilt, no digits lost to a constant."""
+    """Values minus the best one that p can take: the same tilt, no digits lost to a constant.
+
+    An impossible action counts as the best at most: what it would be worth cannot overflow.
+    """
     if log_p.min(initial=0.0) > -np.inf:
         return values - values.max(axis=-1, keepdims=True)
     best = np.where(log_p > -np.inf, values, -np.inf).max(axis=-1, keepdims=True)
-    return values - np.where(best > -np.inf, best, 0.0)
+    best = np.where(best > -np.inf, best, 0.0)
+    return np.minimum(values, best) - best

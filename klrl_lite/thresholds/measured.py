@@ -165,5 +165,9 @@ def fit_crossing(
         for seen in (success > 0.0, success < 1.0)
     )
     overlap = (right[0] < wrong[1]) & (wrong[0] < right[1])
+    # A slope that rounding may have made is none: Newton's method stops 1e-10 standard errors away.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        per_trial = theta[..., 0] ** 2 / covariance[..., 0, 0]
+        sloped = per_trial / np.sum(weight * np.ones_like(tau), axis=-1) > 1e-16
     errors = unknown * np.sqrt(variance), unknown * np.sqrt(covariance[..., 1, 1])
-    return Crossing(tau_c, log_odds, *errors, converged & overlap & (tau_c > 0))
+    return Crossing(tau_c, log_odds, *errors, converged & overlap & sloped & (tau_c > 0))

@@ -2,6 +2,7 @@
 of unlike rows, values that count nowhere. Each was once changed without a test noticing it."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -110,8 +111,11 @@ def test_any_two_arguments_that_do_not_broadcast_are_named_among_the_shapes(name
         rng, batches = np.random.default_rng(1), [()] * len(roles)
         batches[pair[0]], batches[pair[1]] = (2,), (3,)
         args = [draw_role(r, rng, b) for r, b in zip(roles.values(), batches, strict=True)]
-        with pytest.raises(ValueError, match=r"^shapes must broadcast together; got"):
+        with pytest.raises(ValueError, match=r"^shapes must broadcast together; got") as caught:
             function(*args)
+        for place, batch in zip(pair, ("2", "3"), strict=True):
+            name = list(roles)[place]
+            assert re.search(rf"\b{name} \({batch},", str(caught.value)), (name, caught.value)
 
 
 @pytest.mark.parametrize(

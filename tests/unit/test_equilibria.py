@@ -16,6 +16,7 @@ from klrl_lite.equilibria import (
     k2_fixed_point,
     k3_fixed_point,
     k3_std_fixed_point,
+    rule_equilibria,
     std_advantage_force,
     token_fixed_point,
 )
@@ -421,3 +422,17 @@ BAD = {
 def test_wrong_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("log_odds", [1e3, 1e50, 1e100, 1e300])
+def test_the_spinodal_of_any_support_is_two_over_its_price(log_odds):
+    found = grpo_spinodal(-log_odds, log_p=True)
+    assert found * log_odds / 2.0 == pytest.approx(1.0, rel=2.0 / log_odds + 1e-14)
+
+
+def test_a_support_below_all_others_has_its_fixed_point():
+    for support, beta in ((1e-20, 1e10), (1e-200, 1e99)):
+        known, _ = grpo_equilibria(support, beta)
+        found, stable = rule_equilibria([support], beta, advantage="std")
+        assert stable[0]
+        assert found[0] == pytest.approx(known[0], rel=1e-9)

@@ -258,3 +258,13 @@ def test_batch_of_references_against_one_policy():
     advantage = gibbs.soft_advantage(log_pi, log_ref, [0.0, 1.0], 1.0)
     for row, ref in zip(advantage, log_ref, strict=True):
         np.testing.assert_array_equal(row, gibbs.soft_advantage(log_pi, ref, [0.0, 1.0], 1.0))
+
+
+@pytest.mark.parametrize("function", [gibbs.free_energy, gibbs.soft_advantage])
+def test_shapes_that_do_not_fit_are_all_told(function):
+    even = np.log([0.5, 0.5])
+    log_pi, log_ref = np.broadcast_to(even, (3, 2)), np.broadcast_to(even, (1, 2))
+    with pytest.raises(ValueError, match="broadcast together") as caught:
+        function(log_pi, log_ref, [0.0, 1.0], [1.0, 2.0])
+    shapes = "log_pi (3,), log_ref (1,), reward (), tau (2,)"
+    assert shapes in str(caught.value)

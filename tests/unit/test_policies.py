@@ -140,6 +140,12 @@ def test_an_impossible_action_stays_impossible():
     assert np.all(np.isfinite(fisher_vector_product(policy, theta, [1.0, 2.0, 3.0])))
 
 
+def test_parameters_that_leave_no_action_possible_are_named():
+    # Finite ones whose logits all overflow.
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match=r"^theta must leave"):
+        linear([[-10.0], [-20.0]]).log_prob([1e308])
+
+
 def plain_sequence_log_prob(policy_shape, theta, tokens):
     """One sequence through the network of the docstring, token by token."""
     k, width, v = policy_shape

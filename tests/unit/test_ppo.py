@@ -202,6 +202,15 @@ def test_reference_gradient_where_nothing_can_be_sampled():
             assert np.all(np.isfinite(ours))
 
 
+@pytest.mark.parametrize("kind", KL_TERMS)
+def test_reference_gradient_of_several_policies_on_one_signal(kind):
+    batch = np.stack([LOG_PI, LOG_PI[::-1]])
+    signal = exact(LOG_PI, ADVANTAGE)
+    ours = reference_gradient(batch, LOG_PI, LOG_PI, signal, kind)
+    alone = [reference_gradient(one, LOG_PI, LOG_PI, signal, kind) for one in batch]
+    np.testing.assert_allclose(ours, alone, rtol=1e-14, strict=True)
+
+
 # --- the critic ---
 
 

@@ -7,6 +7,7 @@ or in a bisection. It costs evaluations, so these are counted.
 import numpy as np
 import pytest
 
+from klrl_lite import simplex
 from klrl_lite.algorithms import region
 from klrl_lite.algorithms.mirror import trust_region_step
 from klrl_lite.simplex import log_normalize
@@ -75,3 +76,36 @@ def test_rows_of_very_different_scales_keep_apart(direction, radius):
         np.testing.assert_allclose(new[row], alone, rtol=1e-12)
         np.testing.assert_allclose(info.eta[row], one.eta, rtol=1e-12)
         assert info.hits_boundary[row] == one.hits_boundary
+
+
+def test_ties_beyond_the_reach_of_the_search_are_reported():
+    # The search ends at a tilt of e^60 spreads: the worst action is gone, the tie is still there.
+    log_pi = np.log([0.4, 0.4, 0.2])
+    log_new, info = trust_region_step(log_pi, [1e-60, 0.0, -0.5], 0.9)
+    assert not info.converged
+    assert info.eta == pytest.approx(np.exp(60.0) / 0.5, rel=1e-12)
+    assert info.kl == pytest.approx(-np.log(0.8), rel=1e-12)
+    np.testing.assert_allclose(log_new[:2], np.log(0.5), rtol=1e-14)
+
+
+def test_the_other_direction_goes_as_far_as_doubles():
+    # The rarer action gets a mass of e^-700, near the least there is: KL 350 - log 2 and no more.
+    log_pi = np.log([0.5, 0.5])
+    log_new, info = trust_region_step(log_pi, [0.0, 1.0], 350.0, direction="old_new")
+    assert not info.converged
+    assert not info.hits_boundary
+    assert log_new[0] == pytest.approx(-700.0, rel=1e-12)
+    assert info.kl == pytest.approx(350.0 - np.log(2.0), rel=1e-12)
+
+
+@pytest.mark.parametrize("radius", [1e-3, 400.0, 799.9])
+def test_a_best_action_whose_mass_underflows_has_a_price_all_the_same(radius):
+    log_pi, advantage = np.array([0.0, -800.0]), [0.0, 1.0]
+    new, info = trust_region_step(log_pi, advantage, radius)
+    assert info.hits_boundary
+    assert info.converged
+    assert simplex.kl(new, log_pi) == pytest.approx(radius, rel=1e-11)
+    # 800 nats buy it, and more than it there is not.
+    new, info = trust_region_step(log_pi, advantage, 801.0)
+    assert new.tolist() == [-np.inf, 0.0]
+    assert (info.hits_boundary, info.converged, info.kl) == (False, True, 800.0)

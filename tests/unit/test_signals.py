@@ -118,6 +118,14 @@ def test_an_impossible_action_is_never_drawn():
         np.testing.assert_allclose(drawn.weight[:-1], 1 / actions, rtol=1e-8)
 
 
+def test_drawing_needs_no_default_that_an_older_numpy_lacks(monkeypatch):
+    # Before NumPy 2.3 `take_along_axis` has to be told the axis.
+    newer = np.take_along_axis
+    monkeypatch.setattr(np, "take_along_axis", lambda arr, indices, axis: newer(arr, indices, axis))
+    sampled(LOG_PI, REWARD, 5, rng=np.random.default_rng(0))
+    grouped(LOG_PI, REWARD, 2, 5, rng=np.random.default_rng(0))
+
+
 def test_aggregation_of_lengths():
     signal, lengths = exact(LOG_PI, REWARD - 2.0), np.array([1.0, 2.0, 5.0, 10.0])
     assert aggregate(signal, lengths, "seq-mean-token-sum").gain.tolist() == signal.gain.tolist()

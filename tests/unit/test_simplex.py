@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oracles import EPS
 from samples import mass_digits, policies, systems, vectors
 
-from klrl_lite import simplex
+from klrl_lite import gibbs, simplex
 
 SYSTEMS = pytest.mark.parametrize("name", systems())
 
@@ -365,3 +365,19 @@ def test_a_constant_direction_has_no_angle(constant):
     u = np.append(np.full(8, constant), 5.0)
     assert np.all(simplex.fisher_inner(u, u, log_p) == 0.0)
     assert np.all(np.isnan(simplex.fisher_cosine(u, np.arange(9.0), log_p)))
+
+
+@pytest.mark.parametrize("n", [2, 100])
+def test_a_row_that_overflows_does_not_spoil_a_tie_beside_it(n):
+    rows = np.full((3, n), -np.inf)
+    rows[:, 0], rows[0], rows[1, 1] = 0.0, np.inf, 0.0
+    with np.errstate(invalid="ignore"):
+        found = simplex._log_normalize(rows, "x")
+    np.testing.assert_array_equal(found[1:, :2], [[-np.log(2.0)] * 2, [0.0, -np.inf]])
+
+
+def test_what_an_impossible_action_is_worth_does_not_overflow():
+    np.testing.assert_array_equal(simplex.tilt([0.0, -np.inf], [-1e308, 1e308]), [0.0, -np.inf])
+    log_ref = np.array([np.log(0.4), np.log(0.6), -np.inf])
+    coldest = gibbs.log_gibbs(log_ref, [0.0, 1.0, 9.0], 1e-308)
+    np.testing.assert_array_equal(coldest, [-1e308, 0.0, -np.inf])

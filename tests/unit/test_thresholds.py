@@ -284,6 +284,16 @@ def test_fit_recovers_exact_curves(log_odds):
         assert np.isnan(fit.log_odds_se)
 
 
+def test_fit_of_a_crossing_as_narrow_as_can_be_told():
+    # All temperatures within 3e-7 of each other: the information is nearly singular, not quite.
+    width = 3.15e-7
+    success = np.array([0.6, 0.55, 0.5, 0.45, 0.4])
+    fit = thresholds.fit_crossing(1 + width * np.linspace(-1, 1, 5), success)
+    assert fit.converged
+    assert fit.tau == pytest.approx(1.0, rel=1e-12)
+    assert fit.log_odds * width == pytest.approx(np.log(1.5), rel=5e-3)
+
+
 def test_fit_of_nearly_separated_data():
     # One answer in 21,741 is right where all should be wrong: an optimum, but a flat one, where
     # a tolerance on the parameters would wait for digits that rounding does not give.
@@ -387,3 +397,15 @@ def test_fit_refuses(change, message):
     valid = {"tau": [0.1, 0.2, 0.3], "success": [0.9, 0.5, 0.2]}
     with pytest.raises(ValueError, match=message):
         thresholds.fit_crossing(**(valid | change))
+
+
+@pytest.mark.parametrize("spread", [(0.1, 0.5), (1.0, 1.01)])
+def test_a_flat_curve_has_no_crossing_at_any_height(spread):
+    heights = np.random.default_rng(0).uniform(0.01, 0.99, (400, 1))
+    flat = np.broadcast_to(heights, (400, 5))
+    assert not thresholds.fit_crossing(np.linspace(*spread, 5), flat, 10.0).converged.any()
+    # One part in a thousand of a slope is a slope.
+    tilted = flat + 1e-3 * np.minimum(flat, 1.0 - flat) * np.linspace(1.0, -1.0, 5)
+    found = thresholds.fit_crossing(np.linspace(*spread, 5), tilted, 10.0)
+    assert np.array_equal(found.converged, found.log_odds > 0.0)
+    assert found.converged.mean() > 0.3

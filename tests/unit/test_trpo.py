@@ -240,6 +240,46 @@ def test_wrong_input(call, words):
         call()
 
 
+def test_the_start_is_checked_also_for_a_policy_that_does_not_check():
+    trusting = tabular(2)._replace(log_prob=np.asarray)
+    for algorithm in (trpo(trusting, 0.1), natural_gradient(trusting, 0.1)):
+        with pytest.raises(ValueError, match=r"^theta must be finite or -inf; got .*nan"):
+            algorithm.init([0.0, np.nan])
+
+
+def test_the_search_goes_on_in_a_policy_with_a_batch_of_its_own():
+    # One base in a hundred makes the advantage skewed, and its step is shrunk.
+    base = simplex.log_normalize(np.append(np.tile(LOG_PI[::-1], (99, 1)), [LOG_PI], axis=0))
+    whole = trpo(linear(np.eye(4), base), 1e-3)
+    state, info = whole.step(*felt(whole, np.zeros((100, 4))))
+    assert 0 < info.n_backtracks.astype(bool).sum() < 50
+    for row in (0, 99):
+        alone = trpo(linear(np.eye(4), base[row]), 1e-3)
+        same, told = alone.step(*felt(alone, np.zeros(4)))
+        np.testing.assert_allclose(state.log_pi[row], same.log_pi, rtol=1e-12)
+        assert info.n_backtracks[row] == told.n_backtracks
+
+
+def felt(algorithm, theta):
+    """Return a state and the exact signal of one advantage there."""
+    state = algorithm.init(theta)
+    return state, exact(state.log_pi, ADVANTAGE - np.exp(state.log_pi) @ ADVANTAGE[:, None])
+
+
+@pytest.mark.parametrize("make", [lambda p: trpo(p, 0.05), lambda p: natural_gradient(p, 5.0)])
+def test_a_policy_that_is_all_but_certain_does_not_break_its_step(make):
+    """Its Fisher matrix underflows to entries by which nothing can be divided."""
+    rng = np.random.default_rng(0)
+    reward, algorithm = rng.normal(size=(500, 16)), make(tabular(16))
+    state = algorithm.init(rng.normal(size=(500, 16)))
+    for _ in range(40):
+        mean = np.sum(np.exp(state.log_pi) * reward, axis=-1, keepdims=True)
+        state, _ = algorithm.step(state, exact(state.log_pi, reward - mean))
+    assert np.all(np.isfinite(state.log_pi))
+    best = np.take_along_axis(np.exp(state.log_pi), reward.argmax(-1)[:, None], -1)[:, 0]
+    assert np.mean(best > 0.9) > 0.9
+
+
 def test_a_direction_that_is_not_felt_is_not_followed():
     # One cell whose direction has no length to speak of must not end the others.
     log_pi = simplex.log_normalize(np.array([[0.0, -700.0, -800.0], [0.0, 0.0, 0.0]]))
