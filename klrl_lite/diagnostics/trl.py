@@ -15,11 +15,12 @@ Read in the source of TRL 1.16.0, `grpo_trainer.py`, and tested on its recorded 
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from .. import _checks
 from .._types import Array, ArrayLike
 from ..equilibria import rule_crossing, rule_equilibria, std_advantage_force
+from ..equilibria.rules import _steps
 from ..simplex import kl
 from ..solvers import bisect
 
@@ -60,10 +61,10 @@ def trl_force(success: ArrayLike, scale_rewards: str, num_generations: int, batc
     >>> trl_force(0.5, "group", 8, 64).round(4), trl_force(0.5, "batch", 8, 64).round(4)
     (np.float64(1.7358), np.float64(1.7499))
     """
-    _checks.choice("scale_rewards", scale_rewards, ("group", "batch", "none"))
     scale, size = _scale(scale_rewards, num_generations, batch)
     if scale_rewards == "none":
-        return np.full(np.shape(success), scale)[()]
+        success = _checks.number("success", success, least=0.0, most=1.0)
+        return np.full(success.shape, scale)[()]
     return scale * std_advantage_force(success, size)
 
 
@@ -97,11 +98,15 @@ def trl_crossing(
 
 
 def _scale(scale_rewards: str, num_generations: int, batch: int) -> tuple[float, float]:
+    """Factor of the pull, and the number of answers that share a std."""
+    _checks.choice("scale_rewards", scale_rewards, ("group", "batch", "none"))
+    num_generations = _checks.count("num_generations", num_generations, least=2)
     inverse = 1.0 - 1.0 / num_generations
     if scale_rewards == "none":
         return inverse, np.inf
     if scale_rewards == "group":
         return float(np.sqrt(inverse)), num_generations
+    batch = _checks.count("batch", batch, least=num_generations)
     return inverse * float(np.sqrt(batch / (batch - 1.0))), batch
 
 
@@ -112,7 +117,7 @@ def trl_equilibria(
     scale_rewards: str = "group",
     use_bias_correction_kl: bool = True,
     num_generations: int = 8,
-    batch: int = 64,
+    batch: int = 128,
     importance_sampling_level: str = "token",
 ) -> Array:
     """Stable fixed points of `GRPOTrainer` on one prompt with one right answer, reward 1.
@@ -126,7 +131,7 @@ def trl_equilibria(
     scale_rewards, use_bias_correction_kl, importance_sampling_level
         As in `GRPOConfig`.
     num_generations, batch : int
-        G, and answers of an update.
+        G, and answers of an update: they share one std with "batch", and do not matter otherwise.
 
     Returns
     -------
@@ -143,22 +148,24 @@ def trl_equilibria(
     beta = _checks.scalar("beta", beta, above=0.0)
     _checks.choice("importance_sampling_level", importance_sampling_level, ("token", "sequence"))
     scale, size = _scale(scale_rewards, num_generations, batch)
-    if importance_sampling_level == "token" or not use_bias_correction_kl:
+    q = _steps(q_steps)
+    if importance_sampling_level == "token" or not use_bias_correction_kl or q.size == 1:
         rule: dict[str, Any] = {"advantage": "loo"} if scale_rewards == "none" else {
             "advantage": "std", "group_size": size}  # fmt: skip
         success, stable = rule_equilibria(
-            q_steps, beta / scale, penalty="k2" if use_bias_correction_kl else "k3",
+            q, beta / scale, penalty="k2" if use_bias_correction_kl else "k3",
             per_token=True, **rule,
         )  # fmt: skip
         return success[stable]
-    q = np.asarray(q_steps, float)
 
     def excess(log_pull: Array) -> Array:
         success = _whole_ratio(q, np.exp(log_pull)).prod(-1)
         force = trl_force(success, scale_rewards, num_generations, batch)
         return np.log(force) - np.log(beta) - log_pull
 
-    grid = np.linspace(-4.0, 3.2, 1000)  # beyond, success is certain to many digits
+    # The pull lies between those of the smallest and of the largest force.
+    most = 1.0 if scale_rewards == "none" else np.sqrt(size - 1.0)
+    grid = np.log(scale / beta) + np.linspace(np.log(0.9), np.log(1.1 * most), 1000)
     value = excess(grid)
     (falls,) = np.nonzero((value[:-1] > 0) & (value[1:] <= 0))
     root, _ = bisect(excess, grid[falls], grid[falls + 1])
@@ -178,12 +185,13 @@ def _whole_ratio(q: Array, pull: Array) -> Array:
         force = pull * ahead - share * cost
 
         def rest(x: Array, support: float = support, force: Array = force) -> Array:
-            p = 1.0 / (1.0 + np.exp(-x))
-            literal = (p - support) / (p * (1.0 - p))
+            literal = (expit(x) - support) * (2.0 + 2.0 * np.cosh(x))
             return force - share * (x - logit(support)) - (1.0 - share) * literal
 
-        start = np.full(np.shape(pull), -32.0)
-        p = 1.0 / (1.0 + np.exp(-bisect(rest, start, -start)[0]))
+        # The literal part has the sign of the other: alone, that one would go farther. At 700 the
+        # literal part outweighs all else.
+        ends = logit(support) + np.abs(force / share) * np.array([[-1.0], [1.0]])
+        p = expit(bisect(rest, *np.clip(ends, -700.0, 700.0))[0])
         steps.append(p)
         both = np.log(np.stack([1.0 - p, p], -1)), np.log([1.0 - support, support])
         # After a right token the rest of the answer is worth `ahead` and costs `cost`.
