@@ -158,6 +158,7 @@ class _Cluster:
         from distributed import as_completed
 
         todo, here, finished = iter(tasks), facts(), as_completed(loop=self.client.loop)
+        sent: set[Any] = set()  # and not fetched: also those that are done already
 
         def send() -> None:
             wanted = _AHEAD + 2 * sum(self.client.ncores().values())
@@ -166,18 +167,20 @@ class _Cluster:
                 # what the function of the sweep imports.
                 packed = cloudpickle.dumps((compute, task))
                 name = f"sweep-{task.place}-cell-{task.start}-{uuid4().hex}"
-                finished.add(self.client.submit(_unpack, packed, here, key=name))
+                sent.add(future := self.client.submit(_unpack, packed, here, key=name))
+                finished.add(future)
 
         send()
         try:
             for future in finished:
+                sent.discard(future)
                 placed = future.result()
                 send()
                 del future  # what has been fetched need not be kept by the worker
                 yield placed
         finally:
-            if left := list(finished.futures):
-                self.client.cancel(left)
+            if sent:
+                self.client.cancel(list(sent))
 
 
 def _unpack(packed: bytes, wanted: dict[str, str]) -> Placed:
