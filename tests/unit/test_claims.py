@@ -2,6 +2,7 @@
 
 import json
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -117,6 +118,14 @@ def test_boolean_sides_count_the_entries_that_differ():
     assert "differ by 0.25" in said
 
 
+def test_one_boolean_side_is_taken_for_numbers():
+    # The largest difference, not the share of entries that differ.
+    yes, nearly = np.ones(4, bool), np.array([1.0, 1.0, 1.0, 0.875])
+    for sides in ((yes, nearly), (nearly, yes)):
+        result = claim("H1").same(*sides, tol=0.2, why=WHY, no_rival="shown")
+        assert result.record["error"] == 0.125
+
+
 def test_relative_differences():
     pair = np.array([1e-300, 1e300])
     off = pair * (1 + 1e-9)
@@ -181,8 +190,10 @@ def test_an_infinite_rival_is_rejected_and_shown_as_such():
 
 
 def test_a_rival_that_is_not_a_number_rejects_nothing():
-    said = failure(lambda: claim("H1").same(1.0, 1.0, tol=0.1, why=WHY, rival=("0/0", np.nan)))
-    assert said == "its rival '0/0' is not a number: nothing has been rejected"
+    one, two, more = ("0/0", np.nan), ("inf - inf", np.nan), ("two", 2.0)
+    for rivals in (one, [one, more], [one, more, two]):
+        said = failure(lambda r=rivals: claim("H1").same(1.0, 1.0, tol=0.1, why=WHY, rival=r))
+        assert said == "its rival '0/0' is not a number: nothing has been rejected"
 
 
 def test_unknown_evidence():
@@ -274,6 +285,18 @@ def test_at_most():
     assert "accepts its rival" in said
 
 
+def test_at_most_compares_whole_numbers_of_any_kind():
+    # Counts of sequences outgrow 64 bits, and unsigned ones know no negative difference.
+    many, few = [2 * 10**30], [10**30]
+    check = claim("H1").at_most
+    check(few, many, tol=0, why=WHY, rival=("the other way", many, few))
+    said = failure(lambda: check(many, few, tol=1e20, why=WHY, no_rival="shown"))
+    assert "differ by 1e+30" in said
+    small = np.array([1, 2], np.uint8)
+    check(small, small + np.uint8(1), tol=0, why=WHY, rival=("less", small - np.uint8(1)))
+    check(np.array([False, True]), np.array([True, True]), tol=0, why=WHY, no_rival="shown")
+
+
 def test_order():
     steps = np.array([0.1, 0.05, 0.025])
     result = claim("H1").order(steps, 3 * steps**2, 2, rival=("first order", 1))
@@ -311,6 +334,37 @@ def test_sampled_agreement_is_rarely_refused():
         for z in rng.normal(size=2000):
             claim("H1").estimate(z, 1.0, 0.0, no_rival="shown")
     assert sum(r["failure"] is not None for r in records) <= 1
+
+
+def test_a_record_says_what_was_checked_and_how():
+    step, done = np.array([0.1, 0.05]), {"no_rival": "shown"}
+    check = claim("H1 C1", "left = right")
+    found = {
+        "same": check.same(1.0, 1.0, tol=0.25, why="a quarter", **done),
+        "at most": check.at_most(1.0, 2.0, tol=0.25, why="a quarter", **done),
+        "estimate": check.estimate(1.0, 0.5, 1.0, **done),
+    }
+    for kind, result in found.items():
+        record = result.record
+        estimate = kind == "estimate"
+        assert record == {
+            "ids": ["H1", "C1"],
+            "what": "left = right",
+            "kind": kind,
+            "error": 0.0,
+            "tol": 4.0 if estimate else 0.25,
+            "why": "z-score over the samples" if estimate else "a quarter",
+            "no_rival": "shown",
+            "rivals": [],
+            "failure": None,
+        }
+        assert record["why"] in repr(result)
+    slope = claim("H1").order(step, step**2, 2, **done).record
+    assert slope["why"] == "finite steps"
+    assert slope["what"] == ""
+    assert claim("H1").order(step, step**2, 2, why="two of them", **done).record["why"] == (
+        "two of them"
+    )
 
 
 # --- collecting ---
@@ -383,6 +437,54 @@ def test_the_text_shows_what_was_compared_and_no_noise():
     assert len({len(line) - len(line.lstrip()) for line in text.split("\n")}) >= 2  # aligned
 
 
+def test_the_text_is_laid_out_in_rows():
+    with collect():
+        check = claim("H1 H2", "f = g").same(
+            1, 1, tol=0, why="exact", rival=("two", 2), without=("X", 3), no_rival="no other X"
+        )
+        check.record["failure"] = None  # whether evidence fits is not asked here
+    assert repr(check).split("\n") == [
+        "                H1 H2  holds: f = g, within 0 (exact)",
+        "                rival  two, off by 1: rejected",
+        "without the condition  X, off by 2: rejected",
+        "             no rival  no other X",
+    ]
+
+
+class Page(HTMLParser):
+    """Collects the words of a page, and its tags."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.words, self.tags = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.words += data.replace(",", " ").split()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["in the book", "downloaded on its own"])
+@pytest.mark.parametrize("n_rivals", [0, 1, 3])
+def test_the_html_says_what_the_text_says(monkeypatch, known, n_rivals):
+    if not known:
+        monkeypatch.setattr(claims, "registry", dict)
+    rivals = [(f"rival {i}", 9 + i) for i in range(n_rivals)]
+    said = {"rival": rivals} if rivals else {"no_rival": ""}
+    with collect():
+        check = claim("H1 H2", "a < b & c").same(1, 1, tol=0, why="exact", **said)
+        check.record["failure"] = None
+    page, first = Page(check._html()), repr(check).split("\n")[0]
+    assert first.startswith("H1 H2  holds: a < b" if known else "H1 H2  : a < b")
+    text = repr(check).replace("holds:", "holds ").replace("H2  :", "H2 ").replace(",", " ")
+    assert page.words == text.split()
+    assert page.tags.count("tr") == n_rivals
+    assert page.tags.count("table") == bool(n_rivals)
+    assert page.tags.count("td") == 3 * n_rivals
+
+
 def test_the_html_names_the_claims_and_escapes_text():
     with collect():
         check = claim("H1 H2", "a < b & c").same(
@@ -446,6 +548,8 @@ def test_in_a_notebook_the_record_is_stored_with_the_output(monkeypatch):
     ((data, metadata),) = notebook.shown
     assert set(data) == {"text/plain", "text/html"}
     assert metadata == {"klrl": result.record}
+    assert data["text/plain"] == repr(result)
+    assert "H1" in data["text/html"]
     # The last expression of a cell is not displayed a second time.
     assert result._ipython_display_() is None
     assert len(notebook.shown) == 1
