@@ -18,7 +18,7 @@ _FEW_ACTIONS, _LARGE_BATCH = 64, 4096
 def _first_bad(value: Array, bad: BoolArray) -> str:
     """Describe the first offending entry, with its index when there is more than one."""
     index = tuple(int(i) for i in np.argwhere(bad)[0])
-    shown = np.asarray(value)[index]
+    shown = np.asarray(value)[index].item()  # 4.0, not np.float64(4.0)
     return f"{shown!r} at index {index}" if index else f"{shown!r}"
 
 
