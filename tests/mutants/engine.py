@@ -172,8 +172,11 @@ def all_of(root: Path, mutants: Sequence[Mutant], judge: Judge, results: Path) -
         module_of(str(mutant["path"]))
     package = Package(root)
     gc.freeze()  # nothing that was found so far need be copied by a child that collects garbage
+    caller = os.getppid()
     with results.open("a", encoding="utf-8") as file:
         for mutant in mutants:
+            if os.getppid() != caller:  # it was killed: nobody waits for the rest
+                break
             done = attempt(package, mutant, judge)
             learn = getattr(judge, "learn", None)
             if learn:
