@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -98,11 +99,12 @@ def options_of(given: argparse.Namespace) -> Options:
     """
     rules = (
         ("tail", 0.0 < given.tail <= 1.0, "above 0 and at most 1"),
-        ("slack", given.slack >= 0.0, "0 or more"),
+        ("slack", 0.0 <= given.slack < math.inf, "0 or more, and finite"),
         ("level", 0.0 < given.level < 0.5, "between 0 and 0.5"),
-        ("samples", given.samples is None or given.samples >= 1, "1 or more"),
-        ("gap", given.gap is None or given.gap > 0, "above 0"),
-        ("resamples", given.resamples >= 2 / given.level - 1,
+        ("samples", given.samples is None or 1 <= given.samples < math.inf,
+         "1 or more, and finite"),
+        ("gap", given.gap is None or 0 < given.gap < math.inf, "above 0, and finite"),
+        ("resamples", given.level <= 0.0 or given.resamples >= 2 / given.level - 1,
          "at least 2/level - 1, or nothing can be left out"),
         ("seed", given.seed >= 0, "0 or more"),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from .fit import LawFit, Sweep, compare, families
 from .laws import BY_NAME
 from .messages import BadInput, Message, some
 from .options import Options
-from .runs import Run, runs_of
+from .runs import Run, number, runs_of
 from .settle import SATURATED, Point, move_together, point_of
 from .slope import Slope, slopes_of
 from .sources import tables
@@ -112,6 +112,16 @@ def diagnose(paths: list[str | Path], options: Options | None = None) -> Report:
     return report
 
 
+def _ddof(runs: list[Run], is_trl: bool) -> int:
+    """Return what the std's denominator leaves out: 0, or 1 as in TRL."""
+    given = {number(r.settings.get("ddof", 1 if is_trl else 0), "--set", "ddof") for r in runs}
+    if given - {0.0, 1.0} or len(given) > 1:
+        shown = ", ".join(f"{value:g}" for value in sorted(given))
+        raise BadInput(f"ddof is {shown}.", "Use 0, or 1 if the std has Bessel's correction; the "
+                       "same for all runs.", "--set")  # fmt: skip
+    return int(given.pop())
+
+
 def _judge(report: Report, runs: list[Run], is_trl: bool) -> None:
     options, messages = report.options, report.messages
     gap = check_units(runs, options, messages)
@@ -136,7 +146,7 @@ def _judge(report: Report, runs: list[Run], is_trl: bool) -> None:
             "depend on it."))  # fmt: skip
     _one_prompt(report.used, messages)
     group = _group_size(report, messages)
-    ddof = int(runs[0].settings.get("ddof", 1 if is_trl else 0))
+    ddof = _ddof(runs, is_trl)
     prompts = sorted({p.run.prompt for p in report.used})
     beta = np.array([p.run.beta for p in report.used])
     success = np.array([p.success for p in report.used])

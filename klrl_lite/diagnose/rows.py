@@ -1,6 +1,7 @@
 """Rows of a file: CSV with a header, or JSON lines, with the line that each came from."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,10 @@ def read_rows(path: Path, label: str) -> list[Row]:
 
 
 def _csv(text: str, label: str) -> Iterator[Row]:
-    lines = csv.reader(text.splitlines(), delimiter="\t" if "\t" in text.split("\n")[0] else ",")
+    # Lines end where the file's do: not at other separators of Unicode, which a cell may hold.
+    lines = csv.reader(io.StringIO(text, newline=""),
+                       delimiter="\t" if "\t" in text.split("\n")[0] else ",")  # fmt: skip
+    csv.field_size_limit(2**31 - 1)  # a completion may be long
     header = [name.strip() for name in next(lines)]
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
@@ -89,7 +93,7 @@ def _csv(text: str, label: str) -> Iterator[Row]:
 
 
 def _json_lines(text: str, label: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -100,6 +104,9 @@ def _json_lines(text: str, label: str) -> Iterator[Row]:
                 "One object per line is expected; if the file was cut off, delete that line.",
                 f"{label}, line {number}",
             ) from None
+        except RecursionError:
+            raise BadInput("its objects are nested too deeply.", "One flat object per line is "
+                           "expected.", f"{label}, line {number}") from None  # fmt: skip
         if not isinstance(values, dict):
             raise BadInput("not a JSON object.", "One object per line is expected.",
                            f"{label}, line {number}")  # fmt: skip

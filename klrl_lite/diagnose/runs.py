@@ -209,9 +209,17 @@ def _run(table, rows, key, value, columns, fixed, options, messages):
         raise BadInput(f"beta changes from {beta[i - 1]:g} to {beta[i]:g} within run {name!r}.",
                        "A law of equilibrium needs one beta per run: split it, or map a column "
                        "that tells the runs apart (--map run=COLUMN).", place[i])  # fmt: skip
+    if beta[0] == np.inf:
+        raise BadInput(f"beta is infinite in run {name!r}.", "Correct it, or leave the run out.",
+                       place[0])  # fmt: skip
     if not beta[0] > 0:
         raise BadInput(f"beta is {beta[0]:g} in run {name!r}.", "Without a reference KL there is "
                        "no equilibrium to test; leave the run out.", place[0])  # fmt: skip
+    wrong = np.flatnonzero(numbers["n"] <= 0)
+    if wrong.size:
+        raise BadInput(f"a success rate of run {name!r} is of {numbers['n'][wrong[0]]:g} answers.",
+                       "Map the number of answers behind it, or leave the row out.",
+                       place[int(wrong[0])])  # fmt: skip
     numbers, place = _clean(name, numbers, place, messages)
     step = numbers.pop("step")
     if np.isnan(step).any():

@@ -37,6 +37,8 @@ class Point(NamedTuple):
     p_drift : float
         Chance of such a drift in a run that has settled.
     state : {"settled", "drifting", "too short", "nothing found", "saturated"}
+    first : int
+        Where the tail begins.
     """
 
     run: Run
@@ -48,6 +50,7 @@ class Point(NamedTuple):
     drift_se: float
     p_drift: float
     state: str
+    first: int = 0
 
 
 def drift(tail: Array) -> tuple[float, float, float]:
@@ -150,7 +153,7 @@ def point_of(run: Run, share: float) -> Point:
         state = "too short"
     elif p < DRIFT_LEVEL and abs(change) / (p_mean * (1 - p_mean)) > DRIFT_NATS:
         state = "drifting"
-    return Point(run, success, float(n_eff), drawn, right, change, error, p, state)
+    return Point(run, success, float(n_eff), drawn, right, change, error, p, state, first)
 
 
 def move_together(points: list[Point]) -> list[Point]:

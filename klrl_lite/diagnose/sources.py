@@ -85,7 +85,9 @@ def _runs_in(path: Path) -> list[tuple[str, list[Path]]]:
     if runs:
         named = ((_label(path, f), sorted(s, reverse=True)) for f, s in sorted(runs.items()))
         return [(label, [state for _, state in ordered]) for label, ordered in named]
-    exports = sorted(p for p in path.rglob("*") if p.suffix in (".csv", ".tsv", ".jsonl"))
+    exports = sorted(
+        p for p in path.rglob("*") if p.suffix in (".csv", ".tsv", ".jsonl") and p.is_file()
+    )
     if not exports:
         inside = [p.name for p in sorted(path.rglob("*")) if p.is_file()]
         what = f"It holds {some(inside)}." if inside else "It is empty."

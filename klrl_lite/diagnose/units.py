@@ -79,9 +79,10 @@ def check_units(runs: list[Run], options: Options, messages: list[Message]) -> f
 def _divide(runs: list[Run], unit: float, place: str) -> None:
     for run in runs:
         run.success = run.success / unit
-        if run.success.max() > 1.0 + 1e-9:
+        if run.success.max() > 1.001:  # less is the rounding of a log
             raise BadInput(f"a success rate of {run.success.max():.4g} in units of {unit:g}.",
                            "Correct the unit.", place)  # fmt: skip
+        run.success = np.minimum(run.success, 1.0)
 
 
 def _round(gap: float) -> float:
@@ -93,7 +94,7 @@ def _round(gap: float) -> float:
 def _gap(runs: list[Run], options: Options, messages: list[Message]) -> float | None:
     """Reward of a right answer from what was logged beside the success."""
     points = [point_of(r, options.tail) for r in runs]
-    apart = [(p.success, float(np.mean(p.run.extra["reward"][len(p.run.success) // 2 :])))
+    apart = [(p.success, float(np.mean(p.run.extra["reward"][p.first :])))
              for p in points if "reward" in p.run.extra
              and not np.allclose(p.run.extra["reward"], p.run.success, equal_nan=True)]  # fmt: skip
     success = np.array([s for s, _ in apart])

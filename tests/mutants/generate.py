@@ -112,6 +112,8 @@ def mutants(root: Path, path: str) -> Iterator[dict[str, object]]:
         row["refusal"] = node in refusals.nodes
         old, new = _texts(module, statement, mutation)  # in a class the lines are indented
         start, was, now = edit(old, new)
+        if was == now:  # an edit of a part that is not printed
+            continue
         yield row | {"start": _offset(module.code, old) + start, "old": was, "new": now}
 
 
