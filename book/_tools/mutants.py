@@ -4,7 +4,7 @@
     python run.py mutants simplex gibbs           of these modules or folders
     python run.py mutants --sample 200 --seed 1   of a sample, the same for everybody
     python run.py mutants --chapter 05            what the claims of a chapter alone notice
-    python run.py mutants --survivors             try once more those that nothing has noticed
+    python run.py mutants --survivors             those too that nothing has noticed, once more
     python run.py mutants --jobs 8                eight side by side
     python run.py mutants sweeps --tests tests/unit/test_sweeps.py      what these tests notice
 
@@ -60,7 +60,7 @@ def _parse(rest: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tests", nargs="+", default=[ALL_TESTS], help="only these tests")
     parser.add_argument("--seconds", type=float, default=20.0, help="of tests for each mutant")
     parser.add_argument("--jobs", type=int, default=1, help="mutants tried side by side")
-    parser.add_argument("--survivors", action="store_true", help="only those; try them again")
+    parser.add_argument("--survivors", action="store_true", help="also try those again")
     parser.add_argument(
         "--record", nargs="?", const="", metavar="REMARK", help="write tests/mutants/results.json"
     )
@@ -141,12 +141,11 @@ def _try(
 ) -> None:
     """Try what has not been tried before."""
     done = {row["id"]: row for row in map(json.loads, _lines(results))}
+    waiting = [m for m in chosen if m["id"] not in done]
     if args.survivors:
         known = equivalents(env.root)
-        waiting = [m for m in chosen if done.get(m["id"], {}).get("status") == "survived"]
-        waiting = [m for m in waiting if known.why(m) is None]
-    else:
-        waiting = [m for m in chosen if m["id"] not in done]
+        left = [m for m in chosen if done.get(m["id"], {}).get("status") in ("survived", "error")]
+        waiting += [m for m in left if known.why(m) is None]
     say(f"{len(chosen)} mutants, {len(waiting)} of them to be tried")
     if not waiting:
         return
