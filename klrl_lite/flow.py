@@ -92,7 +92,7 @@ def integrate(
     log_pi0 : array_like, shape (..., A)
         Start. A batch is solved as one system, with one step size for all.
     t_eval : array_like, shape (T,)
-        Times, >= 0 and ascending.
+        Times, >= 0 and strictly ascending.
     rtol, atol : float
         Error of log pi per step that the solver aims at.
 
@@ -120,9 +120,8 @@ def integrate(
     """
     log_pi0 = _checks.policy("log_pi0", log_pi0)
     t_eval = _checks.number("t_eval", t_eval, least=0.0)
-    if t_eval.ndim != 1 or np.any(np.diff(t_eval) < 0):
-        raise ValueError(f"t_eval must be an ascending list of times; got {t_eval}")
-    rtol, atol = _checks.scalar("rtol", rtol, above=0.0), _checks.scalar("atol", atol, above=0.0)
+    if t_eval.ndim != 1 or np.any(np.diff(t_eval) <= 0):
+        raise ValueError(f"t_eval must be a strictly ascending list of times; got {t_eval}")
     rtol, atol = _checks.scalar("rtol", rtol, above=0.0), _checks.scalar("atol", atol, above=0.0)
     possible = log_pi0 > -np.inf
 

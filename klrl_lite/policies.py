@@ -313,7 +313,6 @@ def autoregressive(n_steps: int, n_hidden: int, *, vocabulary: int = 2) -> Polic
 
     def init(*, rng, scale=1.0, batch=()):
         rng, scale = _checks.generator(rng), _checks.scalar("scale", scale, least=0.0)
-        rng, scale = _checks.generator(rng), _checks.scalar("scale", scale, least=0.0)
         fan_in = np.repeat([k, width, width], sizes)  # of the inputs, k are on at most
         return scale / np.sqrt(fan_in) * rng.standard_normal((*batch, n_params))
 

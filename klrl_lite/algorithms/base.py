@@ -73,7 +73,7 @@ def run(
         problem. Random generators live in there.
     n_steps : int
     record : callable, optional
-        state, info -> array or NamedTuple of arrays, kept in place of `info`.
+        state, info -> array or (named) tuple of arrays, kept in place of `info`.
     path : bool
         Keep the policy of every step. A long run of a large batch needs memory for it: 26 kB for
         200 steps of one cell with 16 actions.
@@ -91,7 +91,6 @@ def run(
     [0.0, 1.0, 2.0, 3.0]
     """
     n_steps, path = _checks.count("n_steps", n_steps, least=0), _checks.flag("path", path)
-    n_steps, path = _checks.count("n_steps", n_steps, least=0), _checks.flag("path", path)
     state = algorithm.init(start)
     policies, kept = [state.log_pi], []
     for _ in range(n_steps):
@@ -105,11 +104,13 @@ def run(
 
 
 def _stack(items):
-    """Stack arrays, or NamedTuples of arrays; the start may lack the batch axes of later states."""
+    """Stack arrays, or tuples of arrays; the start may lack the batch axes of later states."""
     if not items:
         return None
     if isinstance(items[0], tuple):
-        return type(items[0])(*(_stack(field) for field in zip(*items, strict=True)))
+        fields = [_stack(field) for field in zip(*items, strict=True)]
+        kind = type(items[0])
+        return kind(*fields) if hasattr(kind, "_fields") else kind(fields)
     return np.stack(np.broadcast_arrays(*items))
 
 

@@ -41,15 +41,15 @@ def two_levels(points: list[Point]) -> tuple[float, float] | None:
         mean, std = (p.run.extra.get(k) for k in ("reward", "reward_std"))
         if mean is None or std is None:
             continue
-        n = p.run.n[p.first:]
+        n = p.run.n[p.first :]
         each = np.where(np.isfinite(n) & (n > 1), n, np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            gap = (std[p.first:] ** 2 * (1 - 1 / each) + mean[p.first:] ** 2) / mean[p.first:]
-        share = mean[p.first:] / gap
+            gap = (std[p.first :] ** 2 * (1 - 1 / each) + mean[p.first :] ** 2) / mean[p.first :]
+        share = mean[p.first :] / gap
         gap = gap[(share > 0.2) & (share < 0.8)]
         if gap.size:
             found.append(float(np.median(gap)))
-            steps.append(np.nanmedian(each / np.diff(p.run.step, prepend=0.0)[p.first:]))
+            steps.append(np.nanmedian(each / np.diff(p.run.step, prepend=0.0)[p.first :]))
     if not found:
         return None
     middle = float(np.median(found))

@@ -67,10 +67,15 @@ def fisher_inner(u: ArrayLike, v: ArrayLike, log_p: ArrayLike) -> Array:
     >>> float(fisher_inner([0.0, 1.0], [0.0, 1.0], np.log([0.25, 0.75])))
     0.1875
     """
+    u, v, log_p = _directions(u, v, log_p)
+    return expect(log_p, _centred(u, log_p) * _centred(v, log_p))
+
+
+def _directions(u: ArrayLike, v: ArrayLike, log_p: ArrayLike) -> tuple[Array, Array, Array]:
     u, v = _checks.on_actions("u", u), _checks.on_actions("v", v)
     log_p = _checks.policy("log_p", log_p)
     _checks.same_actions(u=u, v=v, log_p=log_p)
-    return expect(log_p, _centred(u, log_p) * _centred(v, log_p))
+    return u, v, log_p
 
 
 def fisher_cosine(u: ArrayLike, v: ArrayLike, log_p: ArrayLike) -> Array:
@@ -88,8 +93,17 @@ def fisher_cosine(u: ArrayLike, v: ArrayLike, log_p: ArrayLike) -> Array:
     >>> float(fisher_cosine([0.0, 1.0], [5.0, 7.0], np.log([0.25, 0.75])).round(12))
     1.0
     """
-    inner = fisher_inner(u, v, log_p)  # first, so that its checks name the right argument
+    u, v, log_p = _directions(u, v, log_p)
+    a, b = (_centred(_of_order_one(w, log_p), log_p) for w in (u, v))
     # Two roots and not the root of the product, which may underflow.
-    lengths = np.sqrt(fisher_inner(u, u, log_p)) * np.sqrt(fisher_inner(v, v, log_p))
+    inner = _expect(log_p, a * b)
+    lengths = np.sqrt(_expect(log_p, a * a)) * np.sqrt(_expect(log_p, b * b))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(lengths > 0, np.clip(inner / lengths, -1.0, 1.0), np.nan)
+
+
+def _of_order_one(values: Array, log_p: Array) -> Array:
+    """Values divided by a power of two, so that no square over- or underflows; no digit is lost."""
+    values = np.where(log_p > -np.inf, values, 0.0)
+    _, exponent = np.frexp(np.abs(values).max(axis=-1, keepdims=True, initial=0.0))
+    return np.ldexp(values, -exponent)

@@ -10,6 +10,7 @@ from samples import PUBLIC, draw_role
 
 from klrl_lite import (
     _checks,
+    algorithms,
     equilibria,
     flow,
     gibbs,
@@ -74,6 +75,44 @@ def test_a_cosine_never_leaves_its_range():
         cosine = simplex.fisher_cosine(u, sign * 3.0 * u, log_p)
         assert np.abs(cosine).max() <= 1.0
         np.testing.assert_allclose(cosine, sign, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-200, 1.0, 1e200, 1e307])
+def test_a_direction_of_any_length_has_an_angle(size):
+    log_p = np.log([0.25, 0.5, 0.25])
+    u, v = np.array([0.0, 1.0, 2.0]), np.array([4.0, 1.0, 0.0])
+    expected = simplex.fisher_inner(u, v, log_p) / np.sqrt(
+        simplex.fisher_inner(u, u, log_p) * simplex.fisher_inner(v, v, log_p)
+    )
+    found = simplex.fisher_cosine([size * u, 0.0 * u], v, log_p)
+    assert found[0] == pytest.approx(expected, rel=1e-14)
+    assert np.isnan(found[1])
+    with_another = np.log([0.25, 0.5, 0.25, 0.0 + 1e-320])
+    assert simplex.fisher_cosine([*(size * u), 0.0], [*v, 0.0], with_another) == pytest.approx(
+        expected, rel=1e-12
+    )
+
+
+def test_an_impossible_action_has_no_share_in_an_angle():
+    log_p = np.array([np.log(0.5), np.log(0.5), -np.inf])
+    assert simplex.fisher_cosine([0.0, 1.0, 1e300], [0.0, 2.0, -1e300], log_p) == 1.0
+
+
+def test_plain_tuples_are_recorded_as_well():
+    algorithm = mirror.mirror_descent(0.5)
+    kept = algorithms.run(
+        algorithm, LOG_PI, lambda s: signals.exact(s.log_pi, [0.0, 1.0, -1.0]), 3,
+        record=lambda state, info: (state.log_pi[..., 0], info.kl),
+    )  # fmt: skip
+    assert isinstance(kept.info, tuple)
+    np.testing.assert_array_equal(kept.info[0], kept.log_pi[1:, 0])
+    assert kept.info[1].shape == (3,)
+
+
+@pytest.mark.parametrize("times", [[1.0, 0.0], [0.0, 1.0, 1.0]])
+def test_times_ascend(times):
+    with pytest.raises(ValueError, match=r"^t_eval must be a strictly ascending list"):
+        flow.integrate(lambda t, x: np.zeros(3), LOG_PI, times)
 
 
 def test_policies_know_their_names():
