@@ -290,7 +290,10 @@ def _newton(spent, z, target, active, *, tol, max_iter):
         move = np.where(np.isfinite(move), np.clip(move, -3.0, 3.0), np.where(below, 3.0, -3.0))
         step = now * np.exp(move)
         middle = np.sqrt(low[rows]) * np.sqrt(high[rows])  # 0 or inf before both ends are known
-        astray = ((step < low[rows]) | (step > high[rows])) & (middle > 0) & (middle < np.inf)
+        # The other end has been tried: a step that lands on it would swing for ever.
+        back = np.where(below, step >= high[rows], step <= low[rows])
+        astray = back | (step < low[rows]) | (step > high[rows])
+        astray &= (middle > 0) & (middle < np.inf)
         after[rows] = np.where(astray, middle, step)
         active = active & ~(error <= tol)
     return z, after, kl, error
