@@ -290,7 +290,7 @@ def random_bandit(
     """
     n_actions, rng = _checks.count("n_actions", n_actions), _checks.generator(rng)
     # Logarithms of gamma variates, boosted so that tiny concentrations do not underflow.
-    shape = _checks.scalar("concentration", concentration, above=0.0)
+    shape = _checks.scalar("concentration", concentration, least=1e-300)
     log_gamma = np.log(rng.gamma(shape + 1.0, size=n_actions))
     log_gamma += np.log1p(-rng.random(n_actions)) / shape
     return Problem(

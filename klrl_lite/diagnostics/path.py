@@ -57,7 +57,7 @@ def geodesic_distance(log_p: ArrayLike, log_q: ArrayLike) -> Array:
     log_p, log_q = _checks.policy("log_p", log_p), _checks.policy("log_q", log_q)
     _checks.same_actions(log_p=log_p, log_q=log_q)
     chord = np.sqrt(np.sum(np.square(np.exp(0.5 * log_p) - np.exp(0.5 * log_q)), axis=-1))
-    return 4.0 * np.arcsin(np.minimum(0.5 * chord, np.sqrt(0.5)))
+    return np.minimum(4.0 * np.arcsin(np.minimum(0.5 * chord, np.sqrt(0.5))), np.pi)
 
 
 def fisher_length(path: ArrayLike) -> Array:

@@ -149,7 +149,7 @@ def rule_crossing(
         ]
         return np.reshape(at, np.shape(log_pull)) - level
 
-    root, _ = bisect(excess, np.array(-7.0), np.array(7.0))
+    root, _ = bisect(excess, np.array(-50.0), np.array(50.0))
     force = {"loo": 1.0, "mean": 1.0 - 1.0 / group_size}
     if advantage == "std":
         force["std"] = float(std_advantage_force(level, group_size))

@@ -123,7 +123,8 @@ def grpo_equilibria(
     start = -log_odds_against(p_ref, log_p=log_p)
     beta = _checks.number("beta", beta, above=0.0)
     if np.ndim(start) or beta.ndim:
-        raise ValueError(f"p_ref and beta must be single numbers; got shape {np.shape(start)}")
+        shapes = f"{np.shape(start)} and {beta.shape}"
+        raise ValueError(f"p_ref and beta must be single numbers; got shapes {shapes}")
     if not np.isfinite(start):
         raise ValueError(f"p_ref must be > 0 and < 1; got {p_ref!r}")
     size = _group_size(group_size)
@@ -138,7 +139,7 @@ def grpo_equilibria(
         while drift(reach) <= 0:
             reach += reach - start
     else:
-        reach = start + 1.01 * np.sqrt(size - 1) / beta
+        reach = np.nextafter(start + 1.01 * np.sqrt(size - 1) / beta, np.inf)
         turning = _turning_points(start, reach, beta, size)
     nodes = np.concatenate([[start], turning[(turning > start) & (turning < reach)], [reach]])
     roots, stable = _roots_between(nodes, drift, beta * (np.abs(nodes) + np.abs(start)))
@@ -164,6 +165,7 @@ def _roots_between(nodes, f, scale):
     """Roots of f, monotonic between neighbouring nodes; a root at a node counts once."""
     values = np.array([f(x) for x in nodes])
     noise = 16.0 * np.finfo(float).eps * (np.abs(values) + scale)
+    noise[[0, -1]] = 0.0  # the signs at both ends are known
     sign = np.where(np.abs(values) < noise, 0.0, np.sign(values))  # an infinite one counts
     (change,) = np.nonzero(sign[:-1] * sign[1:] < 0)
     crossings, _ = bisect(f, nodes[change], nodes[change + 1])
