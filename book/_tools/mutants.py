@@ -46,7 +46,8 @@ def mutants(env: Environment, rest: Sequence[str]) -> int:
     except subprocess.CalledProcessError as error:
         raise Failure(f"{Path(error.cmd[1]).name} failed:\n{error.stderr}") from error
     done = {row["id"]: row for row in map(json.loads, _lines(results))}
-    name = f"seed {args.seed}" + (f", {args.record}" if args.record else "")
+    drawn = "every mutant" if args.sample is None else f"seed {args.seed}"
+    name = drawn + (f", {args.record}" if args.record else "")
     record = None if args.record is None else (args.chapter or name, _command(rest))
     return report(env.root, chosen, done, chapter=args.chapter is not None, record=record)
 
