@@ -118,7 +118,7 @@ def search(spent, start, target, max_iter):
 
 
 @pytest.mark.parametrize("root", [0.5, -30.0])
-@pytest.mark.parametrize("start", [-39.6, -0.6, 0.6, 39.6])
+@pytest.mark.parametrize("start", [-40.0, -39.6, -1.1, -0.6, 0.6, 1.1, 39.6, 40.0])
 def test_newtons_method_is_kept_within_its_bracket(start, root):
     """On a curve that flattens out on both sides, where it would swing wider and wider."""
 
