@@ -45,7 +45,7 @@ def mutants(env: Environment, rest: Sequence[str]) -> int:
         _try(env, place, args, chosen, results)
     except subprocess.CalledProcessError as error:
         raise Failure(f"{Path(error.cmd[1]).name} failed:\n{error.stderr}") from error
-    done = {row["id"]: row for row in map(json.loads, _lines(results))}
+    done = _done(env.root, results)
     drawn = "every mutant" if args.sample is None else f"seed {args.seed}"
     name = drawn + (f", {args.record}" if args.record else "")
     record = None if args.record is None else (args.chapter or name, _command(rest))
@@ -61,7 +61,9 @@ def _parse(rest: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tests", nargs="+", default=[ALL_TESTS], help="only these tests")
     parser.add_argument("--seconds", type=float, default=20.0, help="of tests for each mutant")
     parser.add_argument("--jobs", type=int, default=1, help="mutants tried side by side")
-    parser.add_argument("--survivors", action="store_true", help="also try those again")
+    parser.add_argument(
+        "--survivors", action="store_true", help="those too that nothing has noticed"
+    )
     parser.add_argument(
         "--record", nargs="?", const="", metavar="REMARK", help="write tests/mutants/results.json"
     )
@@ -141,7 +143,7 @@ def _try(
     env: Environment, place: Path, args: argparse.Namespace, chosen: list[dict], results: Path
 ) -> None:
     """Try what has not been tried before."""
-    done = {row["id"]: row for row in map(json.loads, _lines(results))}
+    done = _done(env.root, results)
     waiting = [m for m in chosen if m["id"] not in done]
     if args.survivors:
         known = equivalents(env.root)
@@ -157,6 +159,21 @@ def _try(
         else:
             tests = args.tests
             mutant_engines.by_tests(copy, place, waiting, results, tests, args.seconds, args.jobs)
+
+
+def _done(root: Path, results: Path) -> dict[str, dict]:
+    """Return the last result of each mutant; one whose killer is gone has not been tried."""
+    rows = {row["id"]: row for row in map(json.loads, _lines(results))}
+    there: dict[str, bool] = {}
+    for row in rows.values():
+        file, _, test = row["by"].partition("::")
+        name = f"{file}::{test.partition('[')[0]}"
+        if test and name not in there:
+            function = name.rpartition("::")[2]
+            text = (root / file).read_text(encoding="utf-8") if (root / file).exists() else ""
+            there[name] = f"def {function}(" in text
+        row["name"] = name
+    return {i: row for i, row in rows.items() if there.get(row.pop("name"), True)}
 
 
 def _python(env: Environment, *command: str) -> str:

@@ -48,7 +48,8 @@ def rule_equilibria(
     Notes
     -----
     Success grows with the pull w = W/beta, so the roots of W(P(w)) - beta w are looked for
-    along w, on a grid of 1,500 places, and bisected: two roots closer than a grid step are missed.
+    along w, on a grid of 1,500 places (more where the force spans more than eight decades), and
+    bisected: two roots closer than a grid step are missed.
     Stable where the sign falls. For one sequence and true KL see `grpo_equilibria`, which needs no
     grid.
 

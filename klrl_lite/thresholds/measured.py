@@ -165,7 +165,8 @@ def fit_crossing(
         for seen in (success > 0.0, success < 1.0)
     )
     overlap = (right[0] < wrong[1]) & (wrong[0] < right[1])
-    # A slope that rounding may have made is none: Newton's method stops 1e-10 standard errors away.
+    # A slope that rounding may have made is none: Newton's method stops within 1e-10 standard
+    # errors (of one trial), and 1e-8 of them are asked for.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         per_trial = theta[..., 0] ** 2 / covariance[..., 0, 0]
         sloped = per_trial / np.sum(weight * np.ones_like(tau), axis=-1) > 1e-16
